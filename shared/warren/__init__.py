@@ -1,0 +1,3 @@
+"""Warren: the OpenAI Responses API in front of every LLM provider."""
+
+__version__ = "0.1.0"
