@@ -22,6 +22,7 @@ WarrenError
     ├── UpstreamRefused       … and will say no again
     ├── UpstreamAuth          … because it does not accept our key
     ├── UpstreamRateLimited
+    ├── UpstreamQuotaExceeded
     ├── UpstreamTimeout
     ├── UpstreamUnreachable
     └── UpstreamTruncated     … by ending without an end
@@ -212,6 +213,15 @@ class UpstreamRateLimited(UpstreamError):
     status = 429
     code = "rate_limit_exceeded"
     type = "rate_limit_error"
+
+
+class UpstreamQuotaExceeded(UpstreamError):
+    """Our account at the provider is used up. Asking again will not help before somebody pays."""
+
+    status = 429
+    code = "insufficient_quota"
+    type = "insufficient_quota"
+    retry = False
 
 
 class UpstreamTimeout(UpstreamError):

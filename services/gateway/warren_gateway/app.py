@@ -1,0 +1,98 @@
+"""The HTTP application: its routes, and how every failure looks."""
+
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from secrets import token_hex
+from time import monotonic
+from typing import Any
+
+import structlog
+import warren
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+from warren.errors import NotFound, WarrenError
+
+from warren_gateway.gateway import Gateway
+from warren_gateway.routes import health, models, responses
+
+log = structlog.get_logger("warren.gateway")
+
+PREFIXES = ("/v1", "", "/openai/v1")
+"""Where clients of OpenAI, LiteLLM and Azure look for the API."""
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+def build(gateway: Gateway) -> FastAPI:
+    app = FastAPI(title="Warren", version=warren.__version__, docs_url=None, redoc_url=None)
+    app.state.gateway = gateway
+    for prefix in PREFIXES:
+        app.include_router(responses.router, prefix=prefix, include_in_schema=prefix == "/v1")
+        app.include_router(models.router, prefix=prefix, include_in_schema=prefix == "/v1")
+    app.include_router(health.router)
+    app.add_exception_handler(WarrenError, _failed)
+    app.add_exception_handler(HTTPException, _no_such_route)
+    app.add_middleware(_Stamp)
+    return app
+
+
+def failure(error: WarrenError) -> Response:
+    headers = {} if error.retry_after is None else {"retry-after": str(max(1, round(error.retry_after)))}
+    return Response(to_json(error.body()), error.status, headers, media_type="application/json")
+
+
+def _failed(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, WarrenError)
+    return failure(error)
+
+
+def _no_such_route(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    message = f"Invalid URL ({request.method} {request.scope['path']})"
+    return failure(NotFound(message, status=status if status in (404, 405) else 404))
+
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class _Stamp:
+    """Names every answer, times it, and is the last to see an exception: a bug is logged once and told to nobody."""
+
+    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = monotonic()
+        begun = False
+        request_id = _request_id(scope)
+
+        async def stamped(message: MutableMapping[str, Any]) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                took = f"{(monotonic() - started) * 1000:.0f}".encode()
+                message["headers"] += [(b"x-request-id", request_id), (b"openai-processing-ms", took)]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, stamped)
+        except Exception:
+            log.exception("request failed", request_id=request_id.decode())
+            if begun:
+                raise
+            await failure(WarrenError("The server had an error while processing your request."))(
+                scope, receive, stamped
+            )
+
+
+def _request_id(scope: Scope) -> bytes:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value.decode("latin-1")):
+            return bytes(value)
+    return b"req_" + token_hex(16).encode()

@@ -1,0 +1,320 @@
+"""Posts jobs, brings what comes back to the requests that wait for it, and ends those that nobody else can end."""
+
+import asyncio
+from collections import OrderedDict, defaultdict
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from time import monotonic, time
+from typing import Any
+
+import structlog
+from pydantic_core import from_json, to_json
+from warren import events, sse
+from warren.bus import LEDGER_ASK, LEDGER_WRITE, Bus, jobs
+from warren.contracts import (
+    Cancel,
+    Chunks,
+    Claim,
+    Claimed,
+    Fetch,
+    Fetched,
+    Job,
+    Message,
+    Outcome,
+    Ping,
+    Pong,
+    Recorded,
+    Resume,
+    Want,
+)
+from warren.errors import (
+    BusUnavailable,
+    CallTimeout,
+    DeadlineExceeded,
+    Interrupted,
+    Overloaded,
+    WarrenError,
+)
+from warren.responses import Item, blank, items
+
+from warren_gateway.flight import Flight, Taken
+
+log = structlog.get_logger("warren.gateway")
+
+SILENCE = 20.0
+"""Seconds without a word from a worker, which sends a sign of life every 15, before it is asked."""
+ANSWER = 4.0
+"""Seconds that it then has, ASKED times."""
+ASKED = 3
+LATE = 5.0
+"""Seconds after the deadline by which the worker should have said so itself."""
+RESUME = "resume"
+"""The topic on which streams are asked for whose worker is not known."""
+_REMEMBERED = 20_000
+
+
+class Dispatch:
+    """All requests that one gateway has under way."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._flights: dict[str, tuple[Flight, Job]] = {}
+        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def launch(self, job: Job, provider: str) -> Flight:
+        """Send this job. Its answer is awaited, not the broker's confirm: a refusal ends the flight with an error."""
+        flight = Flight(job.response_id, job.account, stream=job.stream, deadline=job.deadline, now=monotonic())
+        self._flights[job.response_id] = flight, job
+        self._empty.clear()
+        self._spawn(self._send(flight, job, provider))
+        return flight
+
+    def leave(self, flight: Flight) -> None:
+        """The client has its answer, or is gone; then whoever works on it is told to stop."""
+        if flight.ended:
+            self._forget(flight)
+            return
+        flight.abandon()
+        self._dismiss(flight)
+
+    def receive(self, message: Message) -> Message | None:
+        match message:
+            case Chunks():
+                self._take(message)
+            case Claim():
+                return self._claim(message)
+            case Ping():
+                return Pong()
+            case _:
+                log.warning("unexpected message", kind=message.kind)
+        return None
+
+    def restored(self) -> None:
+        """The broker is back; what was posted in between is lost."""
+        self._ask_again([flight for flight, _ in self._flights.values() if not flight.ended])
+
+    async def watch(self) -> None:
+        """Ask where nothing has been heard for long, and end what is overdue. Never returns."""
+        while True:
+            await asyncio.sleep(1)
+            now, clock = monotonic(), time()
+            silent = []
+            for flight, job in list(self._flights.values()):
+                if flight.ended:
+                    if flight.abandoned:
+                        self._forget(flight)
+                elif clock > flight.deadline + LATE:
+                    self._spawn(self._give_up(flight, job, DeadlineExceeded("The request took longer than it may.")))
+                elif not self._bus.connected:
+                    flight.heard_at = max(flight.heard_at, now - SILENCE)
+                elif now - (flight.asked_at or flight.heard_at) > (ANSWER if flight.asked else SILENCE):
+                    silent.append(flight)
+                    if flight.asked:
+                        self._spawn(self._settle(flight, job))
+            self._ask_again(silent)
+
+    async def close(self) -> None:
+        """End all that is under way."""
+        error = Interrupted("This gateway is shutting down.")
+        flights = [flight for flight in self._flights.values() if not flight[0].ended]
+        await asyncio.gather(*(self._give_up(flight, job, error) for flight, job in flights))
+
+    async def idle(self) -> None:
+        """Wait until nothing is under way."""
+        await self._empty.wait()
+
+    async def _send(self, flight: Flight, job: Job, provider: str) -> None:
+        try:
+            await self._bus.send(jobs(provider), job)
+        except Overloaded:
+            flight.fail(Overloaded("Too many requests are waiting.", retry_after=await self._room(jobs(provider))))
+        except WarrenError as error:
+            flight.fail(error)
+        except Exception:
+            log.exception("send failed", response_id=job.response_id)
+            flight.fail(WarrenError("The request could not be sent on."))
+
+    async def _room(self, at: str) -> float:
+        """Seconds until a full queue is likely to have room."""
+        try:
+            depth = await self._bus.depth(at)
+        except BusUnavailable:
+            return 5.0
+        return 30.0 if depth.consumers == 0 else min(30.0, max(1.0, depth.ready / (100 * depth.consumers)))
+
+    def _take(self, chunks: Chunks) -> None:
+        now = monotonic()
+        gaps = []
+        for part, data in chunks.split():
+            flight, _ = self._flights.get(part.response_id, (None, None))
+            if flight is None:
+                continue
+            match flight.take(part, data, now):
+                case Taken.GAP:
+                    gaps.append(flight)
+                case Taken.FOREIGN if part.head is not None:
+                    self._post(part.head.worker, Cancel(response_id=part.response_id, attempt=part.attempt))
+                case _:
+                    pass
+            if flight.abandoned:
+                self._dismiss(flight)
+        if gaps:
+            self._ask_again(gaps)
+
+    def _dismiss(self, flight: Flight) -> None:
+        """Nobody waits for it: stop whoever works on it, until it says that it has stopped."""
+        if flight.ended:
+            self._forget(flight)
+        elif flight.worker is not None and flight.told != flight.worker:
+            flight.told = flight.worker
+            self._post(flight.worker, Cancel(response_id=flight.response_id))
+
+    def _claim(self, claim: Claim) -> Claimed:
+        flight, job = self._flights.get(claim.response_id, (None, None))
+        if flight is None or job is None:
+            return Claimed(verdict="ended" if claim.response_id in self._ended else "unknown")
+        if flight.abandoned and not flight.ended:
+            return Claimed(verdict="unknown")
+        worker, attempt = flight.worker, flight.attempt
+        match flight.claim(claim.attempt, monotonic()):
+            case "probe":
+                self._ask_again([flight])
+                return Claimed(verdict="hold")
+            case "interrupt":
+                self._spawn(self._give_up(flight, job, _interrupted()))
+                return Claimed(verdict="hold")
+            case verdict:
+                if worker is not None and attempt != flight.attempt:
+                    self._post(worker, Cancel(response_id=claim.response_id, attempt=attempt))
+                return Claimed(verdict=verdict, sequence=flight.sequence)
+
+    def _ask_again(self, flights: list[Flight]) -> None:
+        """Ask for what is missing: each worker for its own; all of them where the worker is not known."""
+        wants: dict[str | None, list[Want]] = defaultdict(list)
+        for flight in flights:
+            flight.asked_at = monotonic()
+            flight.asked += 1
+            wants[flight.worker].append(Want(flight.response_id, flight.attempt, flight.number))
+        for worker, asked in wants.items():
+            resume = Resume(reply_to=self._bus.address, wants=tuple(asked))
+            if worker is None:
+                self._spawn(self._bus.tell(RESUME, resume))
+            else:
+                self._post(worker, resume)
+
+    async def _settle(self, flight: Flight, job: Job) -> None:
+        """Nobody answers for this request. It may have ended; shown output ends here; else its job will come again."""
+        with suppress(CallTimeout, BusUnavailable):
+            question = Fetch(response_id=flight.response_id, account=flight.account)
+            answer = await self._bus.call(LEDGER_ASK, question, timeout=5)
+            assert isinstance(answer, Fetched)
+            if answer.found and not flight.ended and not flight.latched:
+                flight.finish(self._stored(flight, answer.payload))
+                return
+        if flight.latched and flight.asked > ASKED:
+            await self._give_up(flight, job, _interrupted())
+
+    def _stored(self, flight: Flight, body: bytes) -> bytes:
+        """The rest of an answer of which nothing but its beginning was shown."""
+        if not flight.stream:
+            return body
+        made = list(events.replay(from_json(body)))[2 if flight.sequence else 0 :]
+        return self._rendered(flight, made)
+
+    async def _give_up(self, flight: Flight, job: Job, error: WarrenError) -> None:
+        """End a request from here: as failed, unless the ledger knows a better end."""
+        if flight.ended or flight.closing:
+            return
+        flight.closing = True
+        shown = flight.head is not None and flight.stream
+        response = events.interrupted(self._so_far(flight, job), error.code or "server_error", error.message)
+        if flight.worker is not None:
+            self._post(flight.worker, Cancel(response_id=flight.response_id, attempt=flight.attempt))
+        recorded = await self._record(flight, job, response, error)
+        if flight.ended:
+            return
+        if not shown:
+            flight.fail(error)
+        elif recorded is None or recorded.won or recorded.status == "failed":
+            flight.finish(self._rendered(flight, events.failure(response)))
+        else:
+            flight.finish(self._rendered(flight, events.failure(response)[:1]))
+
+    def _so_far(self, flight: Flight, job: Job) -> Item:
+        """The response as its client has seen it."""
+        reader = sse.Reader()
+        state = events.Fold(blank(from_json(job.payload), response_id=job.response_id, created_at=job.created_at))
+        for event in reader.feed(b"".join(flight.sent)):
+            state.feed(from_json(event.data))
+        return state.response
+
+    async def _record(self, flight: Flight, job: Job, response: Item, error: WarrenError) -> Recorded | None:
+        """Tell the ledger; None if it does not answer now. It gets to know all the same."""
+        request = from_json(job.payload)
+        store = request.get("store") is not False
+        body = to_json(response, inf_nan_mode="null") if store else b""
+        outcome = Outcome(
+            response_id=job.response_id,
+            account=job.account,
+            attempt=flight.attempt or "",
+            status=response["status"],
+            store=store,
+            model=request["model"],
+            created_at=job.created_at,
+            ended_at=time(),
+            split=len(body),
+            previous_response_id=request.get("previous_response_id"),
+            error=error.code,
+            payload=body + (to_json(items(request["input"])) if store else b""),
+        )
+        try:
+            answer = await self._bus.call(LEDGER_WRITE, outcome, timeout=2)
+        except WarrenError as failed:
+            log.warning("an outcome waits for the ledger", response_id=job.response_id, error=failed.code)
+            return None
+        assert isinstance(answer, Recorded)
+        return answer
+
+    def _rendered(self, flight: Flight, made: list[events.Event]) -> bytes:
+        for event in made:
+            event["sequence_number"] = flight.sequence
+            flight.sequence += 1
+        return b"".join(map(sse.encode, made)) + sse.DONE
+
+    def _forget(self, flight: Flight) -> None:
+        if self._flights.pop(flight.response_id, None) is None:
+            return
+        if not self._flights:
+            self._empty.set()
+        self._ended[flight.response_id] = None
+        if len(self._ended) > _REMEMBERED:
+            self._ended.popitem(last=False)
+
+    def _post(self, to: str, message: Message) -> None:
+        self._spawn(self._bus.post(to, message))
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _interrupted() -> Interrupted:
+    return Interrupted("The worker that was answering is gone; what it had said until then is above.")
+
+
+@asynccontextmanager
+async def dispatching(bus: Bus) -> AsyncIterator[Dispatch]:
+    """A dispatch that hears what workers say while open."""
+    dispatch = Dispatch(bus)
+    async with bus.inbox(dispatch.receive, restored=dispatch.restored):
+        watch = asyncio.create_task(dispatch.watch())
+        try:
+            yield dispatch
+        finally:
+            watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await watch

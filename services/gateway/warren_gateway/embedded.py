@@ -1,0 +1,173 @@
+"""All of Warren in one process: memory instead of RabbitMQ, SQLite instead of MongoDB, the same three services."""
+
+import asyncio
+import json
+import os
+import secrets
+import sys
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from time import monotonic
+from typing import Annotated, Any
+
+import structlog
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+from warren import config as configuration
+from warren import local_model, log, telemetry
+from warren.bus.memory import MemoryBroker
+from warren.config import Config
+from warren.settings import drained, load, run
+from warren_ledger.ledger import recording
+from warren_ledger.store.sqlite import SqliteStore
+from warren_worker.handler import working
+from warren_worker.upstream import Patience
+
+from warren_gateway.run import gateway
+from warren_gateway.settings import HttpSettings, master_key
+
+QUESTION = "Say hello in one short sentence."
+
+
+class UpSettings(HttpSettings):
+    """Serve the API from this process alone: no RabbitMQ, no MongoDB. Without a configuration, with a local model."""
+
+    model_config = SettingsConfigDict(cli_prog_name="warren up")
+
+    config: Path | None = None
+    """The configuration file: which models there are."""
+
+    data: Path = Path("~/.local/share/warren")
+    """Where responses are kept."""
+
+    concurrency: Annotated[int, Field(ge=1)] = 256
+    """Requests to work on at the same time."""
+
+
+def up(arguments: list[str]) -> None:
+    """The command `warren up`."""
+    settings = load(UpSettings, arguments=arguments)
+    log.setup(settings.log_level, settings.log_format, service="warren")
+    telemetry.setup("warren")
+    run("warren up", partial(main, settings))
+
+
+async def main(settings: UpSettings, stop: asyncio.Event) -> None:
+    """Serve until told to stop. The first thing served is a question of our own, so that it is known to work."""
+    async with AsyncExitStack() as stack:
+        config = await _config(settings, stack)
+        for report in config.reports:
+            structlog.get_logger("warren").warning(report)
+        url = await stack.enter_async_context(embedded(config, settings))
+        key = master_key(settings, config) or "any"
+        if settings.config is None:
+            answer = await asyncio.to_thread(_ask, url, key)
+            sys.stdout.write(answer + _commands(url, key))
+        else:
+            sys.stdout.write(f"Serving {', '.join(config.models())} at {url}\n")
+        sys.stdout.flush()
+        await stop.wait()
+
+
+@asynccontextmanager
+async def embedded(config: Config, settings: UpSettings) -> AsyncIterator[str]:
+    """The three services on one memory bus and one SQLite file, while open; gives the base URL."""
+    data = settings.data.expanduser()
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if settings.secret is None:
+        settings = settings.model_copy(update={"secret": SecretStr(_secret(data / "secret"))})
+    broker = MemoryBroker()
+    async with (
+        SqliteStore.open(data / "warren.db") as store,
+        broker.open() as ledger_bus,
+        broker.open() as worker_bus,
+        broker.open() as gateway_bus,
+        recording(ledger_bus, store, settings.request_timeout),
+        drained(settings.drain) as stack,
+    ):
+        await stack.enter_async_context(
+            working(
+                worker_bus,
+                config,
+                os.environ,
+                reload=lambda: config,
+                providers=config.providers(),
+                concurrency=settings.concurrency,
+                patience=Patience(),
+            )
+        )
+        url = await stack.enter_async_context(gateway(gateway_bus, config, settings, master_key(settings, config)))
+        yield url
+
+
+async def _config(settings: UpSettings, stack: AsyncExitStack) -> Config:
+    """The configuration in force: the file's, or one with the local model, which is started for it."""
+    if settings.config is not None:
+        return configuration.load(settings.config)
+    base = await stack.enter_async_context(local_model.serving())
+    return configuration.parse(
+        json.dumps(
+            {
+                "model_list": [
+                    {
+                        "model_name": local_model.MODEL,
+                        "litellm_params": {
+                            "model": f"openai/{local_model.MODEL}",
+                            "api_base": base,
+                            "api_key": "none",
+                            "use_chat_completions_api": True,
+                        },
+                        "model_info": {"id": local_model.MODEL},
+                    }
+                ]
+            }
+        )
+    )
+
+
+def _secret(path: Path) -> str:
+    """This data directory's own secret, made the first time."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text()
+    with os.fdopen(descriptor, "w") as file:
+        file.write(made := secrets.token_hex(32))
+    return made
+
+
+def _ask(url: str, key: str) -> str:
+    """What the model says to a first question, and how long that took, as text for a person."""
+    body = {"model": local_model.MODEL, "input": QUESTION, "max_output_tokens": 60, "temperature": 0}
+    headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+    started = monotonic()
+    request = urllib.request.Request(f"{url}/v1/responses", json.dumps(body).encode(), headers)  # noqa: S310
+    with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310  # our own server
+        response: dict[str, Any] = json.load(answer)
+    text = " ".join(part["text"] for item in response["output"] for part in item.get("content", ()))
+    usage = response["usage"]
+    return (
+        f"> {QUESTION}\n{text}\n"
+        f"  {response['id']}: {usage['input_tokens']} tokens in, {usage['output_tokens']} out, "
+        f"{monotonic() - started:.2f} s\n"
+    )
+
+
+def _commands(url: str, key: str) -> str:
+    return f"""
+Serving {local_model.MODEL} at {url}. Try:
+
+curl {url}/v1/responses -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\
+  -d '{{"model": "{local_model.MODEL}", "input": "Who was Michael Jordan?"}}'
+
+curl -N {url}/v1/responses -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\
+  -d '{{"model": "{local_model.MODEL}", "input": "Tell me a story.", "stream": true}}'
+
+{sys.executable} -c 'from openai import OpenAI; c = OpenAI(base_url="{url}/v1", api_key="{key}"); \\
+print(c.responses.create(model="{local_model.MODEL}", input="What is a warren?").output_text)'
+
+Ctrl-C ends it.
+"""

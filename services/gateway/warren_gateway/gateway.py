@@ -1,0 +1,64 @@
+"""What the routes work with."""
+
+from dataclasses import dataclass, field
+from time import monotonic
+
+from fastapi import Request
+from warren.bus import LEDGER_ASK, Bus
+from warren.config import Config
+from warren.contracts import Message, Ping, Pong
+from warren.errors import BusUnavailable, CallTimeout, LedgerUnavailable, Overloaded, WarrenError
+from warren.ids import Signer
+
+from warren_gateway.auth import Keys
+from warren_gateway.dispatch import Dispatch
+
+_LEDGER_PATIENCE = 8.0  # it waits up to three seconds itself for an outcome that is on its way
+_STATES_FRESH = 2.0
+_PING_PATIENCE = 1.0
+
+
+@dataclass(slots=True)
+class Gateway:
+    """One gateway's parts."""
+
+    bus: Bus
+    dispatch: Dispatch
+    config: Config
+    keys: Keys
+    signer: Signer
+    request_timeout: float
+    draining: bool = False
+    _states: dict[str, str] = field(default_factory=dict)
+    _asked_at: float = -_STATES_FRESH
+
+    async def ask_ledger(self, to: str, question: Message) -> Message:
+        """Call the ledger.
+
+        Raises:
+            LedgerUnavailable: it does not answer, or cannot reach its store.
+        """
+        try:
+            return await self.bus.call(to, question, timeout=_LEDGER_PATIENCE)
+        except (CallTimeout, BusUnavailable, Overloaded):
+            raise LedgerUnavailable("Stored responses cannot be reached at the moment.", retry_after=2) from None
+
+    async def states(self) -> dict[str, str]:
+        """What stands behind this gateway: up, down or unknown. The ledger is asked every two seconds at most."""
+        if not self.bus.connected:
+            return {"bus": "down", "ledger": "unknown", "store": "unknown"}
+        if monotonic() - self._asked_at >= _STATES_FRESH:
+            self._asked_at = monotonic()
+            try:
+                answer = await self.bus.call(LEDGER_ASK, Ping(), timeout=_PING_PATIENCE)
+                assert isinstance(answer, Pong)
+                self._states = {"ledger": "up", "store": "unknown", **answer.states}
+            except WarrenError:
+                self._states = {"ledger": "down", "store": "unknown"}
+        return {"bus": "up", **self._states}
+
+
+def of(request: Request) -> Gateway:
+    """The gateway that serves this request."""
+    gateway: Gateway = request.app.state.gateway
+    return gateway

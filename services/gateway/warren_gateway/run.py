@@ -1,0 +1,47 @@
+"""A gateway, from its settings to a listening socket."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from warren.bus import Bus
+from warren.config import Config
+from warren.ids import Signer
+
+from warren_gateway.app import build
+from warren_gateway.auth import Keys
+from warren_gateway.dispatch import dispatching
+from warren_gateway.gateway import Gateway
+from warren_gateway.server import listen, serving
+from warren_gateway.settings import HttpSettings, guard, signing_keys
+
+
+@asynccontextmanager
+async def gateway(bus: Bus, config: Config, settings: HttpSettings, key: str | None) -> AsyncIterator[str]:
+    """Serve HTTP while open; gives the base URL. Leaving lets what runs end, and ends the rest at the drain deadline.
+
+    Raises:
+        Complaint: the address cannot be served, or must not be without a key.
+    """
+    guard(settings.host, key)
+    bound = listen(settings.host, settings.port)
+    secret = settings.secret.get_secret_value() if settings.secret is not None else None
+    async with dispatching(bus) as dispatch:
+        state = Gateway(
+            bus=bus,
+            dispatch=dispatch,
+            config=config,
+            keys=Keys(key),
+            signer=Signer(signing_keys(secret, key)),
+            request_timeout=settings.request_timeout,
+        )
+        async with serving(build(state), bound, drain=settings.drain):
+            host = f"[{settings.host}]" if ":" in settings.host else settings.host
+            try:
+                yield f"http://{host}:{bound.getsockname()[1]}"
+            finally:
+                state.draining = True
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(settings.drain):
+                        await dispatch.idle()
+                await dispatch.close()

@@ -1,0 +1,84 @@
+"""The gateway's settings."""
+
+import hashlib
+import hmac
+import os
+from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+from warren.config import Config
+from warren.settings import Complaint, ServiceSettings, Settings
+
+
+class HttpSettings(Settings):
+    """What it takes to serve HTTP."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on. Anything but loopback needs a master key."""
+
+    port: Annotated[int, Field(ge=0, le=65535)] = 4000
+    """The port to listen on."""
+
+    master_key: SecretStr | None = None
+    """The key that clients must send; general_settings.master_key in the configuration if it is not given here.
+    Without one, any key is accepted and only loopback is served."""
+
+    secret: SecretStr | None = None
+    """Signs ids. The same for all gateways; several, separated by commas, to change it: the first signs, all are
+    accepted. Derived from the master key if it is not given."""
+
+
+class GatewaySettings(HttpSettings, ServiceSettings):
+    """The gateway speaks HTTP with clients and posts their requests to the workers."""
+
+    model_config = SettingsConfigDict(cli_prog_name="python -m warren_gateway")
+
+    config: Path
+    """The configuration file: which models there are."""
+
+
+def master_key(settings: HttpSettings, config: Config, environ: Mapping[str, str] = os.environ) -> str | None:
+    """The key that clients must send, wherever it was set.
+
+    Raises:
+        Complaint: the configuration refers to a variable that is not set.
+    """
+    if settings.master_key is not None:
+        return settings.master_key.get_secret_value()
+    if config.master_key is None:
+        return None
+    key = config.master_key.resolve(environ)
+    if not key:
+        raise Complaint(f"general_settings.master_key: {config.master_key.variable} is not set")
+    return key
+
+
+def signing_keys(secret: str | None, master_key: str | None) -> Sequence[bytes]:
+    """The keys that sign ids: those that are set, or one that follows from the master key."""
+    if secret:
+        return [key.strip().encode() for key in secret.split(",") if key.strip()]
+    return [hmac.digest((master_key or "").encode(), b"warren ids", hashlib.sha256)]
+
+
+def guard(host: str, master_key: str | None) -> None:
+    """Refuse to serve the world without a key.
+
+    Raises:
+        Complaint: this address can be reached from elsewhere.
+    """
+    if master_key is None and not _loopback(host):
+        raise Complaint(
+            f"--host {host} can be reached from other machines: set WARREN_MASTER_KEY (or general_settings.master_key) "
+            "first, or listen on 127.0.0.1"
+        )
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,434 @@
+"""Makes the Responses event stream of neutral deltas. It alone knows event types, their order and their numbers.
+
+Items are a list in the order in which the model began them; one is closed before the next opens. Parallel calls that
+take turns are held back until the open one is complete.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Literal
+
+from pydantic_core import from_json
+from warren import events, ids
+from warren.contracts import Usage
+from warren.errors import UpstreamError, UpstreamTruncated, WarrenError
+from warren.events import Event, Fold
+from warren.responses import Item
+
+from warren_worker.dialect import (
+    Arguments,
+    Delta,
+    Native,
+    Refusal,
+    Stop,
+    Text,
+    Thought,
+    Tokens,
+    ToolCall,
+    UpstreamId,
+)
+
+_ECHOED = (
+    "id",
+    "created_at",
+    "model",
+    "previous_response_id",
+    "store",
+    "metadata",
+    "background",
+    "instructions",
+    "safety_identifier",
+    "user",
+)
+"""What a native response says of the request is ours to say: the upstream was asked in our words."""
+
+
+class Assembler:
+    """One response in the making. What it gives are whole events with their numbers.
+
+    `response` is the object before anything has happened; `sequence` the number of the first event, above 0 when an
+    earlier attempt had begun the stream and shown nothing. `prompt` is the length of the prompt in characters: it
+    and the text that came stand in for a usage that nobody reports, four characters to a token.
+    """
+
+    def __init__(
+        self, response: Item, *, sequence: int = 0, prompt: int = 0, new_id: Callable[[str], str] = ids.new
+    ) -> None:
+        self._response = response
+        self._prompt = prompt
+        self._new_id = new_id
+        self._open: _Text | _Reasoning | _Call | None = None
+        self._held: list[Delta] = []
+        self._native: Fold | None = None
+        self._ended: Item | None = None
+        self._stop: Stop | None = None
+        self._reported: Usage | None = None
+        self._written = 0
+        self.sequence = sequence
+        self.upstream_id: str | None = None
+        self.shown = False
+        """Whether model output has been given out: from here on nobody else may begin this stream again."""
+
+    @property
+    def response(self) -> Item:
+        """The object as the events so far make it."""
+        return self._native.response if self._native is not None else self._response
+
+    @property
+    def usage(self) -> Usage:
+        """What the provider reported, or else an estimate."""
+        if self._reported is not None:
+            return self._reported
+        return Usage(input_tokens=-(-self._prompt // 4), output_tokens=-(-self._written // 4))
+
+    @property
+    def usage_source(self) -> Literal["reported", "estimated"]:
+        return "estimated" if self._reported is None else "reported"
+
+    def start(self) -> list[Event]:
+        return self._number(events.begin(self._response))
+
+    def keep_alive(self) -> list[Event]:
+        return self._number([{"type": "keepalive"}])
+
+    def feed(self, delta: Delta) -> list[Event]:
+        """The events that this delta makes."""
+        match delta:
+            case Tokens(usage):
+                self._reported = usage
+                return []
+            case UpstreamId(id_):
+                self.upstream_id = id_
+                return []
+            case Stop():
+                self._stop = delta
+                return []
+            case Native(event):
+                self._written += len(event["delta"]) if isinstance(event.get("delta"), str) else 0
+                made = self._number(self._pass(event))
+            case _:
+                self._written += _length(delta)
+                made = self._number(self._say(delta))
+        self.shown = self.shown or bool(made)
+        return made
+
+    def finish(self, at: float) -> list[Event]:
+        """The end of an answer that ended well, at this time.
+
+        Raises:
+            UpstreamTruncated: the provider never said that this was all.
+        """
+        if self._stop is None:
+            raise UpstreamTruncated("The provider's answer was cut off.")
+        cut = self._stop.reason != "done"
+        made = list(self._flush("incomplete" if cut else "completed"))
+        if self._ended is not None:
+            self._response = self._native_end(self._ended, at)
+            self._native = None
+        elif cut:
+            details = {"reason": self._stop.reason}
+            self._response |= {"status": "incomplete", "incomplete_details": details, "usage": self._usage()}
+        else:
+            self._response |= {"status": "completed", "completed_at": int(at), "usage": self._usage()}
+        return self._number([*made, *events.end(self._response)])
+
+    def fail(self, error: WarrenError) -> list[Event]:
+        """The end of an answer that failed; what came until then is kept."""
+        made = list(self._flush("incomplete"))
+        self._response = events.interrupted(self.response, error.code or "server_error", error.message)
+        self._native = None
+        self._response["usage"] = self._usage() if self.shown else None
+        return self._number([*made, *events.failure(self._response, error.param)])
+
+    def cancel(self) -> list[Event]:
+        """The end of an answer that nobody wants any more."""
+        made = list(self._flush("incomplete"))
+        self._response = {**self.response, "status": "cancelled"}
+        self._native = None
+        self._response["usage"] = self._usage() if self.shown else None
+        return self._number([*made, *events.end(self._response)])
+
+    def _native_end(self, ended: Item, at: float) -> Item:
+        """What the upstream said at the end, over all that the API promises, under what is ours to say."""
+        ours = {name: self._response[name] for name in _ECHOED if name in self._response}
+        output = self.response["output"] if self._native is not None else []
+        response = {**self._response, **ended, **ours, "output": output}
+        response["usage"] = _merged(self._usage(), ended.get("usage") or {})
+        if response["status"] == "completed":
+            response["completed_at"] = response["completed_at"] or int(at)
+        return response
+
+    def _usage(self) -> Item:
+        """The usage object of the API; an estimate says that it is one."""
+        usage = self.usage
+        return {
+            "input_tokens": usage.input_tokens,
+            "input_tokens_details": {
+                "cached_tokens": usage.cached_tokens,
+                "cache_write_tokens": usage.cache_write_tokens,
+            },
+            "output_tokens": usage.output_tokens,
+            "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+            "total_tokens": usage.input_tokens + usage.output_tokens,
+            **({"estimated": True} if self._reported is None else {}),
+        }
+
+    def _number(self, made: Iterable[Event]) -> list[Event]:
+        numbered = []
+        for event in made:
+            event["sequence_number"] = self.sequence
+            self.sequence += 1
+            numbered.append(event)
+        return numbered
+
+    def _pass(self, event: Event) -> Iterator[Event]:
+        """A native event, as it came. Of the last one only its response is kept: the end is made here."""
+        if self._native is None:
+            self._native = Fold(self._response)
+        made = [event]
+        if "response" in event:
+            ended: Item = event["response"]
+            shown = len(self._native.response["output"])
+            unseen = list(enumerate(ended.get("output") or ()))[shown:]
+            made = [inner for index, item in unseen for inner in events.whole_item(index, item)]
+        for inner in made:
+            self._native.feed(inner)
+            yield inner
+        if "response" in event:
+            self._ended = event["response"]
+
+    def _say(self, delta: Delta) -> Iterator[Event]:
+        if self._held and not isinstance(delta, Arguments):
+            self._held.append(delta)
+            return
+        match delta:
+            case Text() | Refusal():
+                yield from self._into(_Text, delta)
+            case Thought():
+                yield from self._into(_Reasoning, delta)
+            case ToolCall():
+                yield from self._into(_Call, delta)
+            case Arguments(call):
+                if isinstance(self._open, _Call) and self._open.call == call:
+                    yield from self._open.feed(delta)
+                    if self._held and self._open.complete:
+                        yield from self._let_go()
+                elif any(isinstance(held, ToolCall) and held.call == call for held in self._held):
+                    self._held.append(delta)
+                elif delta.part.strip():
+                    raise UpstreamError("The provider sent arguments for a call that is not open.")
+
+    def _into(self, kind: "type[_Text | _Reasoning | _Call]", delta: Delta) -> Iterator[Event]:
+        """Say this in an item of its kind: the open one, or a new one once the open one may be closed."""
+        if isinstance(self._open, kind) and kind is not _Call:
+            yield from self._open.feed(delta)
+            return
+        if isinstance(self._open, _Call) and not self._open.complete:
+            self._held.append(delta)
+            return
+        yield from self._close("completed")
+        self._open = kind(self._new_id, len(self._response["output"]), delta)
+        self._response["output"].append(self._open.item)
+        yield from self._open.begin()
+        if kind is not _Call:
+            yield from self._open.feed(delta)
+
+    def _let_go(self) -> Iterator[Event]:
+        """What was held back, now that the open item is complete."""
+        yield from self._close("completed")
+        held, self._held = self._held, []
+        for delta in _grouped(held):
+            yield from self._say(delta)
+
+    def _flush(self, status: str) -> Iterator[Event]:
+        """Close everything: what is held back comes out, complete or not."""
+        while self._held:
+            yield from self._let_go()
+        yield from self._close(status)
+
+    def _close(self, status: str) -> Iterator[Event]:
+        if self._open is not None:
+            open_, self._open = self._open, None
+            yield from open_.end(status)
+
+
+def _grouped(held: list[Delta]) -> list[Delta]:
+    """Arguments right behind the call they are for; everything else in its order."""
+    order: list[Delta] = []
+    for delta in held:
+        at = len(order)
+        if isinstance(delta, Arguments):
+            mine = [
+                index
+                for index, other in enumerate(order)
+                if isinstance(other, ToolCall | Arguments) and other.call == delta.call
+            ]
+            at = mine[-1] + 1 if mine else at
+        order.insert(at, delta)
+    return order
+
+
+class _Text:
+    """A message: text and refusals, a part each time it changes."""
+
+    def __init__(self, new_id: Callable[[str], str], index: int, _delta: Delta) -> None:
+        self.item: Item = {
+            "id": new_id("msg"),
+            "type": "message",
+            "status": "in_progress",
+            "role": "assistant",
+            "content": [],
+        }
+        self._index = index
+        self._place: Item = {}
+        self._part: Item | None = None
+        self._pieces: list[str] = []
+
+    def begin(self) -> Iterator[Event]:
+        yield _added(self._index, self.item)
+
+    def feed(self, delta: Any) -> Iterator[Event]:
+        kind = "output_text" if isinstance(delta, Text) else "refusal"
+        if self._part is None or self._part["type"] != kind:
+            yield from self._close_part()
+            yield from self._open_part(kind)
+        assert self._part is not None
+        self._pieces.append(delta.text)
+        event = {"type": f"response.{kind}.delta", **self._place, "delta": delta.text}
+        if isinstance(delta, Text):
+            event["logprobs"] = delta.logprobs
+            self._part["logprobs"].extend(delta.logprobs)
+        yield event
+
+    def end(self, status: str) -> Iterator[Event]:
+        yield from self._close_part()
+        self.item["status"] = status
+        yield _done(self._index, self.item)
+
+    def _open_part(self, kind: str) -> Iterator[Event]:
+        self._place = {
+            "item_id": self.item["id"],
+            "output_index": self._index,
+            "content_index": len(self.item["content"]),
+        }
+        if kind == "output_text":
+            self._part = {"type": kind, "text": "", "annotations": [], "logprobs": []}
+        else:
+            self._part = {"type": kind, "refusal": ""}
+        self.item["content"].append(self._part)
+        yield {"type": "response.content_part.added", **self._place, "part": _copy(self._part)}
+
+    def _close_part(self) -> Iterator[Event]:
+        if self._part is None:
+            return
+        key = "text" if self._part["type"] == "output_text" else "refusal"
+        self._part[key] = "".join(self._pieces)
+        self._pieces = []
+        done = {"type": f"response.{self._part['type']}.done", **self._place, key: self._part[key]}
+        if key == "text":
+            done["logprobs"] = self._part["logprobs"]
+        yield done
+        yield {"type": "response.content_part.done", **self._place, "part": self._part}
+        self._part = None
+
+
+class _Reasoning:
+    """Reasoning as the model wrote it: one part of raw text."""
+
+    def __init__(self, new_id: Callable[[str], str], index: int, _delta: Delta) -> None:
+        self.item: Item = {"id": new_id("rs"), "type": "reasoning", "summary": [], "content": []}
+        self._index = index
+        self._place = {"item_id": self.item["id"], "output_index": index, "content_index": 0}
+        self._part: Item = {"type": "reasoning_text", "text": ""}
+        self._pieces: list[str] = []
+
+    def begin(self) -> Iterator[Event]:
+        yield _added(self._index, self.item)
+        self.item["content"].append(self._part)
+        yield {"type": "response.content_part.added", **self._place, "part": _copy(self._part)}
+
+    def feed(self, delta: Any) -> Iterator[Event]:
+        self._pieces.append(delta.text)
+        yield {"type": "response.reasoning_text.delta", **self._place, "delta": delta.text}
+
+    def end(self, _status: str) -> Iterator[Event]:
+        text = self._part["text"] = "".join(self._pieces)
+        yield {"type": "response.reasoning_text.done", **self._place, "text": text}
+        yield {"type": "response.content_part.done", **self._place, "part": self._part}
+        yield _done(self._index, self.item)
+
+
+class _Call:
+    """A function call."""
+
+    def __init__(self, new_id: Callable[[str], str], index: int, delta: Any) -> None:
+        self.item: Item = {
+            "id": new_id("fc"),
+            "type": "function_call",
+            "status": "in_progress",
+            "call_id": delta.call_id or new_id("call"),
+            "name": delta.name,
+            "arguments": "",
+        }
+        self.call = delta.call
+        self._index = index
+        self._place = {"item_id": self.item["id"], "output_index": index}
+        self._pieces: list[str] = []
+
+    @property
+    def complete(self) -> bool:
+        """Whether the arguments so far are whole: JSON that has ended."""
+        try:
+            from_json("".join(self._pieces))
+        except ValueError:
+            return False
+        return True
+
+    def begin(self) -> Iterator[Event]:
+        yield _added(self._index, self.item)
+
+    def feed(self, delta: Any) -> Iterator[Event]:
+        self._pieces.append(delta.part)
+        yield {"type": "response.function_call_arguments.delta", **self._place, "delta": delta.part}
+
+    def end(self, status: str) -> Iterator[Event]:
+        if not self._pieces and status == "completed":
+            yield from self.feed(Arguments(self.call, "{}"))  # a call without arguments; clients parse them as JSON
+        arguments = self.item["arguments"] = "".join(self._pieces)
+        self.item["status"] = status
+        yield {
+            "type": "response.function_call_arguments.done",
+            **self._place,
+            "name": self.item["name"],
+            "arguments": arguments,
+        }
+        yield _done(self._index, self.item)
+
+
+def _merged(ours: Item, theirs: Item) -> Item:
+    """Theirs over ours, one level deep; null says nothing."""
+    result = ours | {name: value for name, value in theirs.items() if value is not None}
+    for name, value in ours.items():
+        if isinstance(value, dict) and isinstance(theirs.get(name), dict):
+            result[name] = value | theirs[name]
+    return result
+
+
+def _added(index: int, item: Item) -> Event:
+    return {"type": "response.output_item.added", "output_index": index, "item": _copy(item)}
+
+
+def _done(index: int, item: Item) -> Event:
+    return {"type": "response.output_item.done", "output_index": index, "item": item}
+
+
+def _copy(value: Item) -> Item:
+    """A picture of what will still change: its lists are filled later."""
+    return {key: list(inner) if isinstance(inner, list) else inner for key, inner in value.items()}
+
+
+def _length(delta: Delta) -> int:
+    match delta:
+        case Text(text=text) | Refusal(text) | Thought(text) | Arguments(part=text):
+            return len(text)
+        case _:
+            return 0

@@ -1,0 +1,123 @@
+"""What a dialect is: a wire format, written once, without any I/O.
+
+A dialect turns a conversation into the `Call` to make, and the events that come back into neutral `Delta`s. The
+assembler makes the Responses event stream of them; only it knows event types, order and numbers.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from warren import sse
+from warren.contracts import Usage
+from warren.errors import WarrenError
+from warren.responses import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    text: str
+    logprobs: list[Item] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """Reasoning as the model wrote it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A function call begins. `call` is the provider's handle for it, unique within the answer."""
+
+    call: int | str
+    call_id: str | None
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """More of a call's JSON arguments. Parallel calls may take turns."""
+
+    call: int | str
+    part: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What the call has used; a later one replaces an earlier one."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The provider said that this is all, and why. Without it an answer counts as cut off."""
+
+    reason: Literal["done", "max_output_tokens", "content_filter"] = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamId:
+    """What the provider calls this answer."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """An event that is one of the Responses API already."""
+
+    event: dict[str, Any]
+
+
+Delta = Text | Refusal | Thought | ToolCall | Arguments | Tokens | Stop | UpstreamId | Native
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What a provider is asked: the request, and all items of the conversation, oldest first."""
+
+    request: Mapping[str, Any]
+    items: list[Item]
+    upstream_previous: str | None = None
+    """The provider's own id of what came before; `items` then holds the new ones only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An HTTP request to make, relative to the deployment's base URL."""
+
+    path: str
+    body: dict[str, Any]
+
+
+class Reader(Protocol):
+    """Reads one answer. Fed to the end, it has given a `Stop`, or the answer was cut off."""
+
+    def feed(self, event: sse.Event) -> Iterable[Delta]:
+        """What this event says.
+
+        Raises:
+            WarrenError: the provider reports a failure inside its stream.
+        """
+
+
+class Dialect(Protocol):
+    def call(self, conversation: Conversation, model: str) -> Call:
+        """The call that asks `model` for this.
+
+        Raises:
+            InvalidRequest: the wire format cannot say what the request holds; `param` names it.
+        """
+
+    def reader(self) -> Reader: ...
+
+    def refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> WarrenError:
+        """What a non-2xx answer means."""

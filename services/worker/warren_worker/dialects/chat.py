@@ -1,0 +1,374 @@
+"""OpenAI's Chat Completions, as spoken by OpenAI and everybody who calls himself compatible.
+
+Facts: the OpenAI API reference, "Chat Completions"; deviations of other servers are noted where they matter.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic_core import from_json
+from warren import sse
+from warren.contracts import Usage
+from warren.errors import InvalidRequest, UpstreamError, WarrenError
+from warren.responses import Item
+
+from warren_worker.dialect import (
+    Arguments,
+    Call,
+    Conversation,
+    Delta,
+    Refusal,
+    Stop,
+    Text,
+    Thought,
+    Tokens,
+    ToolCall,
+    UpstreamId,
+)
+from warren_worker.refusal import inside, refusal
+
+_SAME = (
+    "temperature",
+    "top_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "service_tier",
+    "safety_identifier",
+    "prompt_cache_key",
+    "user",
+)
+_OURS = frozenset(
+    {
+        "model",
+        "input",
+        "instructions",
+        "previous_response_id",
+        "store",
+        "stream",
+        "stream_options",
+        "metadata",
+        "include",
+        "max_output_tokens",
+        "max_tool_calls",  # limits hosted tools, and there are none here
+        "parallel_tool_calls",
+        "top_logprobs",
+        "tools",
+        "tool_choice",
+        "text",
+        "reasoning",
+        "truncation",
+        "background",
+        "client_metadata",  # sent by the Codex CLI for its own bookkeeping
+    }
+)
+_STOPS: dict[str, Stop] = {
+    "stop": Stop(),
+    "tool_calls": Stop(),
+    "function_call": Stop(),
+    "length": Stop("max_output_tokens"),
+    "content_filter": Stop("content_filter"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """The dialect. Its fields say how a server deviates from OpenAI's own."""
+
+    limit: Literal["max_completion_tokens", "max_tokens"] = "max_tokens"
+    """What the limit of output tokens is called."""
+    developer: Literal["developer", "system"] = "system"
+    """The role of instructions that come from the developer."""
+
+    def call(self, conversation: Conversation, model: str) -> Call:
+        request = conversation.request
+        body: dict[str, Any] = {
+            "model": model,
+            "messages": list(self._messages(conversation)),
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        body |= {name: request[name] for name in _SAME if request.get(name) is not None}
+        if request.get("max_output_tokens") is not None:
+            body[self.limit] = request["max_output_tokens"]
+        body |= _logprobs(request)
+        body |= _tools(request)
+        body |= _format(request.get("text") or {})
+        body |= _effort(request.get("reasoning") or {})
+        if request.get("truncation") == "auto":
+            raise _unsupported("truncation", "'auto' is not supported with this model")
+        for name, value in request.items():
+            if value is not None and name not in _OURS and name not in _SAME:
+                raise _unsupported(name, "is not supported with this model")
+        return Call("/chat/completions", body)
+
+    def reader(self) -> "ChatReader":
+        return ChatReader()
+
+    def refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> WarrenError:
+        return refusal(status, headers, body)
+
+    def _messages(self, conversation: Conversation) -> Iterator[Item]:
+        if instructions := conversation.request.get("instructions"):
+            yield {"role": self.developer, "content": instructions}
+        assistant: Item | None = None  # text and calls of one turn are one message
+        for at, item in enumerate(conversation.items):
+            message = self._message(item, f"input[{at}]")
+            if message is None:
+                continue
+            if message["role"] == "assistant" and assistant is not None and _joins(assistant, message):
+                assistant.setdefault("tool_calls", []).extend(message["tool_calls"])
+                continue
+            if assistant is not None:
+                yield assistant
+            assistant = message if message["role"] == "assistant" else None
+            if assistant is None:
+                yield message
+        if assistant is not None:
+            yield assistant
+
+    def _message(self, item: Item, path: str) -> Item | None:
+        match item:
+            case {"type": "message", "role": str(role)} | {"role": str(role)} if item.get("type") in (None, "message"):
+                return self._said(role, item.get("content"), path)
+            case {"type": "function_call", "call_id": str(call_id), "name": str(name), "arguments": str(arguments)}:
+                call = {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+                return {"role": "assistant", "content": None, "tool_calls": [call]}
+            case {"type": "function_call_output", "call_id": str(call_id), "output": output}:
+                return {"role": "tool", "tool_call_id": call_id, "content": _output(output, f"{path}.output")}
+            case {"type": "reasoning"}:
+                return None  # a chat server keeps no reasoning between turns
+            case {"type": "function_call" | "function_call_output" as kind}:
+                raise InvalidRequest(f"Invalid '{path}': this {kind} is not complete.", param=path, code="invalid_type")
+            case {"type": kind}:
+                raise _unsupported(f"{path}.type", f"{kind!r} items are not supported with this model")
+            case _:
+                raise InvalidRequest(
+                    f"Missing required parameter: '{path}.role'.",
+                    param=f"{path}.role",
+                    code="missing_required_parameter",
+                )
+
+    def _said(self, role: str, content: Any, path: str) -> Item:
+        match role:
+            case "user":
+                return {"role": "user", "content": _parts(content, path, _USER)}
+            case "assistant":
+                return {"role": "assistant", "content": _parts(content, path, _ASSISTANT)}
+            case "system" | "developer":
+                return {"role": self.developer, "content": _parts(content, path, _SYSTEM)}
+            case _:
+                raise InvalidRequest(
+                    f"Invalid value: {role!r}. Supported values are: 'user', 'assistant', 'system' and 'developer'.",
+                    param=f"{path}.role",
+                    code="invalid_value",
+                )
+
+
+_SYSTEM = frozenset({"input_text"})
+_USER = frozenset({"input_text", "input_image", "input_file", "input_audio"})
+_ASSISTANT = frozenset({"output_text", "refusal"})
+
+
+def _joins(assistant: Item, message: Item) -> bool:
+    """Calls belong to the message before them; text after calls begins a new one."""
+    return "tool_calls" in message and message["content"] is None and "role" in assistant
+
+
+def _parts(content: Any, path: str, allowed: frozenset[str]) -> str | list[Item]:
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        raise InvalidRequest(f"Invalid '{path}.content'.", param=f"{path}.content", code="invalid_type")
+    parts = [_part(part, f"{path}.content[{at}]", allowed) for at, part in enumerate(content)]
+    if all(part["type"] == "text" for part in parts) and len(parts) == 1:
+        text: str = parts[0]["text"]
+        return text  # servers that know no parts understand this
+    return parts
+
+
+def _part(part: Any, path: str, allowed: frozenset[str]) -> Item:
+    kind = part.get("type") if isinstance(part, dict) else None
+    if kind not in allowed:
+        known = ", ".join(repr(name) for name in sorted(allowed))
+        raise InvalidRequest(
+            f"Invalid value: {kind!r}. Supported values are: {known}.", param=f"{path}.type", code="invalid_value"
+        )
+    match part:
+        case {"type": "input_text" | "output_text", "text": str(text)} | {"type": "refusal", "refusal": str(text)}:
+            return {"type": "text", "text": text}
+        case {"type": "input_image", "image_url": str(url)}:
+            return {"type": "image_url", "image_url": {"url": url, "detail": part.get("detail") or "auto"}}
+        case {"type": "input_file", "file_data": str(data)}:
+            return {"type": "file", "file": {"filename": part.get("filename") or "file", "file_data": data}}
+        case {"type": "input_file", "file_id": str(file_id)}:
+            return {"type": "file", "file": {"file_id": file_id}}
+        case {"type": "input_audio", "input_audio": dict(audio)}:
+            return {"type": "input_audio", "input_audio": audio}
+        case _:
+            raise _unsupported(path, f"this form of {kind!r} is not supported with this model")
+
+
+def _output(output: Any, path: str) -> str | list[Item]:
+    """A tool's result: text, or parts of text, which is all that this format takes."""
+    if isinstance(output, list):
+        for at, part in enumerate(output):
+            if isinstance(part, dict) and part.get("type") in ("input_image", "input_file"):
+                raise _unsupported(
+                    f"{path}[{at}].type", f"{part['type']!r} in a tool's output is not supported with this model"
+                )
+    return _parts(output, path.removesuffix(".output"), _SYSTEM) if isinstance(output, list) else str(output)
+
+
+def _tools(request: Mapping[str, Any]) -> Item:
+    tools = request.get("tools") or []
+    if not tools:
+        return {}
+    body: Item = {"tools": [_tool(tool, f"tools[{at}]") for at, tool in enumerate(tools)]}
+    if request.get("parallel_tool_calls") is not None:
+        body["parallel_tool_calls"] = request["parallel_tool_calls"]
+    match request.get("tool_choice"):
+        case None:
+            pass
+        case "none" | "auto" | "required" as choice:
+            body["tool_choice"] = choice
+        case {"type": "function", "name": str(name)}:
+            body["tool_choice"] = {"type": "function", "function": {"name": name}}
+        case _:
+            raise _unsupported("tool_choice", "this choice is not supported with this model")
+    return body
+
+
+def _tool(tool: Item, path: str) -> Item:
+    match tool:
+        case {"type": "function", "name": str(name)}:
+            kept = {key: tool[key] for key in ("description", "strict") if tool.get(key) is not None}
+            parameters = tool.get("parameters") or {"type": "object", "properties": {}}
+            return {"type": "function", "function": {"name": name, **kept, "parameters": parameters}}
+        case {"type": "function"}:
+            raise InvalidRequest(
+                f"Missing required parameter: '{path}.name'.", param=f"{path}.name", code="missing_required_parameter"
+            )
+        case _:
+            raise _unsupported(f"{path}.type", f"{tool.get('type')!r} tools are not supported with this model")
+
+
+def _format(text: Mapping[str, Any]) -> Item:
+    body: Item = {}
+    if text.get("verbosity") not in (None, "medium"):
+        body["verbosity"] = text["verbosity"]
+    match text.get("format"):
+        case None | {"type": "text"}:
+            pass
+        case {"type": "json_object"}:
+            body["response_format"] = {"type": "json_object"}
+        case {"type": "json_schema", "name": str(name), "schema": dict(schema)} as wanted:
+            kept = {key: wanted[key] for key in ("description", "strict") if wanted.get(key) is not None}
+            body["response_format"] = {"type": "json_schema", "json_schema": {"name": name, "schema": schema, **kept}}
+        case _:
+            raise InvalidRequest("Invalid 'text.format'.", param="text.format", code="invalid_value")
+    return body
+
+
+def _effort(reasoning: Mapping[str, Any]) -> Item:
+    for name, value in reasoning.items():
+        if value is not None and name not in ("effort", "summary", "generate_summary"):
+            raise _unsupported(f"reasoning.{name}", "is not supported with this model")
+    return {"reasoning_effort": reasoning["effort"]} if reasoning.get("effort") is not None else {}
+
+
+def _logprobs(request: Mapping[str, Any]) -> Item:
+    wanted = "message.output_text.logprobs" in (request.get("include") or ())
+    top = request.get("top_logprobs")
+    if top is None:
+        return {"logprobs": True} if wanted else {}
+    return {"logprobs": True, "top_logprobs": top}
+
+
+def _unsupported(path: str, why: str) -> InvalidRequest:
+    return InvalidRequest(f"Unsupported parameter: '{path}': {why}.", param=path, code="unsupported_parameter")
+
+
+class ChatReader:
+    """Reads one streamed completion."""
+
+    __slots__ = ("_known", "_named")
+
+    def __init__(self) -> None:
+        self._known: set[int] = set()
+        self._named = False
+
+    def feed(self, event: sse.Event) -> Iterable[Delta]:
+        if event.data == b"[DONE]":
+            return
+        try:
+            chunk = from_json(event.data)
+        except ValueError:
+            raise UpstreamError("The provider sent an event that is not JSON.") from None
+        if not isinstance(chunk, dict):
+            raise UpstreamError("The provider sent an event that is not an object.")
+        if chunk.get("error"):
+            raise inside(chunk["error"])
+        if not self._named and isinstance(chunk.get("id"), str):
+            self._named = True
+            yield UpstreamId(chunk["id"])
+        for choice in chunk.get("choices") or ():
+            yield from self._choice(choice)
+        if isinstance(usage := chunk.get("usage"), dict):
+            yield Tokens(_usage(usage))
+
+    def _choice(self, choice: Item) -> Iterator[Delta]:
+        delta = choice.get("delta") or {}
+        if thought := delta.get("reasoning_content") or delta.get("reasoning"):
+            yield Thought(str(thought))
+        if text := delta.get("content"):
+            yield Text(str(text), _logs(choice.get("logprobs")))
+        if refused := delta.get("refusal"):
+            yield Refusal(str(refused))
+        for call in delta.get("tool_calls") or ():
+            yield from self._call(call)
+        if (reason := choice.get("finish_reason")) is not None:
+            if reason not in _STOPS:
+                raise UpstreamError(f"The provider ended its answer with {str(reason)[:40]!r}.")
+            yield _STOPS[reason]
+
+    def _call(self, call: Item) -> Iterator[Delta]:
+        index = call.get("index", 0)
+        function = call.get("function") or {}
+        if index not in self._known:
+            self._known.add(index)
+            yield ToolCall(index, call.get("id"), str(function.get("name") or ""))
+        if part := function.get("arguments"):
+            yield Arguments(index, part)
+
+
+def _logs(logprobs: Any) -> list[Item]:
+    content = logprobs.get("content") if isinstance(logprobs, dict) else None
+    return [
+        {
+            "token": entry.get("token", ""),
+            "logprob": entry.get("logprob", 0.0),
+            "bytes": entry.get("bytes") or [],
+            "top_logprobs": [
+                {"token": top.get("token", ""), "logprob": top.get("logprob", 0.0), "bytes": top.get("bytes") or []}
+                for top in entry.get("top_logprobs") or ()
+            ],
+        }
+        for entry in content or ()
+    ]
+
+
+def _usage(usage: Item) -> Usage:
+    read = usage.get("prompt_tokens_details") or {}
+    written = usage.get("completion_tokens_details") or {}
+    return Usage(
+        input_tokens=_count(usage.get("prompt_tokens")),
+        cached_tokens=_count(read.get("cached_tokens")),
+        output_tokens=_count(usage.get("completion_tokens")),
+        reasoning_tokens=_count(written.get("reasoning_tokens")),
+    )
+
+
+def _count(value: Any) -> int:
+    """A number of tokens; nonsense counts as none."""
+    return int(value) if isinstance(value, int | float) and 0 <= value < 2**53 else 0

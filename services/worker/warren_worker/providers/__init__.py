@@ -1,0 +1,1 @@
+"""The providers, found by the name of their module."""

@@ -1,0 +1,32 @@
+"""The worker's settings."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+from warren.settings import ServiceSettings
+
+
+class WorkerSettings(ServiceSettings):
+    """The worker takes jobs, calls the providers and sends back what they say. Start more to serve more."""
+
+    model_config = SettingsConfigDict(cli_prog_name="python -m warren_worker")
+
+    config: Path
+    """The configuration file: which models there are and where."""
+
+    providers: Annotated[list[str], Field(default_factory=list)]
+    """Take only these providers' jobs, separated by commas; all that the configuration uses by default."""
+
+    concurrency: Annotated[int, Field(ge=1, le=2000)] = 256
+    """Jobs to run at the same time, for each provider."""
+
+    connect_timeout: Annotated[float, Field(gt=0)] = 10.0
+    """Seconds to reach a provider."""
+
+    first_event_timeout: Annotated[float, Field(gt=0)] = 300.0
+    """Seconds from a request to the provider's first event."""
+
+    idle_timeout: Annotated[float, Field(gt=0)] = 300.0
+    """Seconds from one event of a provider to the next."""

@@ -1,0 +1,156 @@
+"""The way to the provider: one HTTP call, its answer cut into events, and every way in which that can fail."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from time import time
+
+import httpx
+import warren
+from pydantic_core import to_json
+from warren import sse
+from warren.errors import (
+    DeadlineExceeded,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
+
+from warren_worker.dialect import Call
+from warren_worker.provider import Endpoint
+from warren_worker.refusal import inside
+
+_REFUSAL_SIZE = 64 * 1024
+_ANSWER_SIZE = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for a provider, in seconds. A job's deadline bounds all of it."""
+
+    connect: float = 10.0
+    first_event: float = 300.0
+    """From the request to the first event."""
+    idle: float = 300.0
+    """From one event to the next: bytes that complete no event do not count."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a provider answers: a 2xx, and then events."""
+
+    status: int
+    request_id: str | None
+    _batches: AsyncIterator[list[sse.Event]]
+
+    def __aiter__(self) -> AsyncIterator[list[sse.Event]]:
+        return self._batches
+
+
+class Upstream:
+    """One pool of connections for all calls of a process."""
+
+    def __init__(self, client: httpx.AsyncClient, patience: Patience) -> None:
+        self._client = client
+        self._patience = patience
+
+    @asynccontextmanager
+    async def ask(self, endpoint: Endpoint, call: Call, deadline: float) -> AsyncIterator[Answer]:
+        """Make this call. The answer's events come in batches, as the network brings them.
+
+        Raises:
+            WarrenError: the provider cannot be reached, refuses, is silent for too long or talks nonsense; also
+                while the events are read.
+        """
+        total = deadline - time() if endpoint.timeout is None else min(deadline - time(), endpoint.timeout)
+        first = min(total, endpoint.first_event_timeout or self._patience.first_event)
+        request = self._client.build_request(
+            "POST",
+            endpoint.base_url + call.path,
+            content=to_json({**call.body, **endpoint.body}),
+            headers={"content-type": "application/json", "accept": "text/event-stream", **endpoint.headers},
+        )
+        loop = asyncio.get_running_loop()
+        end = loop.time() + total
+        try:
+            async with asyncio.timeout_at(loop.time() + first) as timer:
+                response = await self._client.send(request, stream=True)
+                try:
+                    if not 200 <= response.status_code < 300:
+                        body = await _bounded(response, _REFUSAL_SIZE)
+                        raise endpoint.dialect.refusal(response.status_code, response.headers, body)
+                    if not response.headers.get("content-type", "").startswith("text/event-stream"):
+                        raise _without_stream(await _bounded(response, _REFUSAL_SIZE))
+                    async with aclosing(self._events(response, timer, end)) as batches:
+                        yield Answer(response.status_code, response.headers.get("x-request-id"), batches)
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            if time() >= deadline:
+                raise DeadlineExceeded("The request took longer than it may.") from None
+            raise UpstreamTimeout("The provider took too long to answer.") from None
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            raise UpstreamUnreachable("The provider cannot be reached.") from None
+        except httpx.TimeoutException:
+            raise UpstreamTimeout("The provider took too long to answer.") from None
+        except httpx.RemoteProtocolError as error:
+            raise _broken(error) from None
+        except (httpx.HTTPError, httpx.InvalidURL):
+            raise UpstreamError("The connection to the provider broke.") from None
+
+    async def _events(
+        self, response: httpx.Response, timer: asyncio.Timeout, end: float
+    ) -> AsyncGenerator[list[sse.Event], None]:
+        reader = sse.Reader()
+        size = 0
+        now = asyncio.get_running_loop().time
+        async for piece in response.aiter_raw():
+            size += len(piece)
+            try:
+                events = list(reader.feed(piece))
+            except sse.LineTooLong:
+                raise UpstreamError("The provider sent a line without an end.") from None
+            if size > _ANSWER_SIZE:
+                raise UpstreamError("The provider's answer is too long.")
+            if events:
+                timer.reschedule(min(now() + self._patience.idle, end))
+                yield events
+
+
+@asynccontextmanager
+async def connect(patience: Patience, connections: int) -> AsyncIterator[Upstream]:
+    """An `Upstream` that can make so many calls at once."""
+    async with httpx.AsyncClient(
+        limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=30),
+        timeout=httpx.Timeout(None, connect=patience.connect),
+        headers={"user-agent": f"warren/{warren.__version__}", "accept-encoding": "identity"},
+        follow_redirects=False,
+    ) as client:
+        yield Upstream(client, patience)
+
+
+def _broken(error: httpx.RemoteProtocolError) -> UpstreamError:
+    if "without sending a response" in str(error):  # a kept connection that the server had closed
+        return UpstreamUnreachable("The provider closed the connection.", retry_after=0)
+    return UpstreamError("The connection to the provider broke.")
+
+
+async def _bounded(response: httpx.Response, size: int) -> bytes:
+    """The beginning of a body: nobody needs more of an error."""
+    body = b""
+    async for piece in response.aiter_raw():
+        body += piece
+        if len(body) >= size:
+            break
+    return body[:size]
+
+
+def _without_stream(body: bytes) -> Exception:
+    """A 2xx that is no stream: an error in disguise, or a server that cannot stream."""
+    if b'"error"' in body:
+        try:
+            return inside(httpx.Response(200, content=body).json().get("error"))
+        except (ValueError, AttributeError):
+            pass
+    return UpstreamError("The provider answered without a stream.")

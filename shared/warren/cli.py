@@ -1,0 +1,39 @@
+"""The command `warren`."""
+
+import sys
+from importlib.metadata import entry_points
+
+import warren
+
+_HELP = """\
+usage: warren COMMAND [flags]
+
+commands:
+  up         serve the API from this process alone, with a local model if no configuration is given
+
+warren COMMAND --help tells a command's flags; warren --version the version.
+"""
+
+
+def main() -> None:
+    match sys.argv[1:]:
+        case ["up", *arguments]:
+            _up(arguments)
+        case ["--version" | "-V"]:
+            sys.stdout.write(f"warren {warren.__version__}\n")
+        case [] | ["--help" | "-h" | "help"]:
+            sys.stdout.write(_HELP)
+        case [unknown, *_]:
+            sys.stderr.write(f"warren: there is no command {unknown!r}; warren --help tells which there are\n")
+            raise SystemExit(2)
+
+
+def _up(arguments: list[str]) -> None:
+    """Run what the extra `embedded` brings; found by its entry point, so that the SDK alone needs none of it."""
+    found = entry_points(group="warren.embedded", name="up")
+    try:
+        up = next(iter(found)).load()
+    except (StopIteration, ImportError):
+        sys.stderr.write("warren: `warren up` needs more packages: pip install 'warren[embedded,local]'\n")
+        raise SystemExit(2) from None
+    up(arguments)

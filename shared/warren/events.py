@@ -1,0 +1,224 @@
+"""The event stream of a response, as a value: folded into the object it ends in, and made of one again."""
+
+from collections.abc import Iterable, Iterator
+from copy import deepcopy
+from typing import Any
+
+from warren.responses import TERMINAL, Item
+
+Event = dict[str, Any]
+
+_TEXTS = {
+    "response.output_text": ("content", "content_index", "text"),
+    "response.refusal": ("content", "content_index", "refusal"),
+    "response.reasoning_text": ("content", "content_index", "text"),
+    "response.reasoning_summary_text": ("summary", "summary_index", "text"),
+}
+_INPUTS = {
+    "response.function_call_arguments": "arguments",
+    "response.mcp_call_arguments": "arguments",
+    "response.custom_tool_call_input": "input",
+    "response.code_interpreter_call_code": "code",
+}
+
+
+class Fold:
+    """The response that the events so far make. Events it does not know change nothing."""
+
+    def __init__(self, response: Item | None = None) -> None:
+        self._response: Item = response or {}
+        self._pieces: dict[tuple[int, str, int], list[str]] = {}
+
+    def feed(self, event: Event) -> None:
+        kind = str(event["type"])
+        if "response" in event:
+            self._response = dict(event["response"])
+            self._response["output"] = list(self._response.get("output") or [])
+        elif kind.startswith("response.output_item."):
+            self._place(self._response["output"], event["output_index"], deepcopy(event["item"]))
+        elif kind.endswith((".delta", ".done")):
+            self._text(event, *kind.rsplit(".", 1))
+        elif kind == "response.content_part.added":
+            self._place(self._item(event)["content"], event["content_index"], deepcopy(event["part"]))
+        elif kind == "response.reasoning_summary_part.added":
+            self._place(self._item(event)["summary"], event["summary_index"], deepcopy(event["part"]))
+        elif kind == "response.output_text.annotation.added":
+            part = self._item(event)["content"][event["content_index"]]
+            self._place(part["annotations"], event["annotation_index"], event["annotation"])
+
+    @property
+    def response(self) -> Item:
+        """As far as it goes: what is still open shows the text that came."""
+        for (index, field, part), pieces in self._pieces.items():
+            item = self._response["output"][index]
+            if part < 0:
+                item[field] = "".join(pieces)
+            else:
+                key = "refusal" if item[field][part]["type"] == "refusal" else "text"
+                item[field][part][key] = "".join(pieces)
+        return self._response
+
+    def _text(self, event: Event, name: str, step: str) -> None:
+        if name in ("response.content_part", "response.reasoning_summary_part"):
+            field, at = ("content", "content_index") if "content" in name else ("summary", "summary_index")
+            self._place(self._item(event)[field], event[at], deepcopy(event["part"]))
+            return
+        if name in _TEXTS:
+            field, at, key = _TEXTS[name]
+            place = (event["output_index"], field, event[at])
+        elif name in _INPUTS:
+            key = _INPUTS[name]
+            place = (event["output_index"], key, -1)
+        else:
+            return
+        if step == "delta":
+            self._pieces.setdefault(place, []).append(event["delta"])
+            return
+        self._pieces.pop(place, None)
+        target = self._item(event) if place[2] < 0 else self._item(event)[place[1]][place[2]]
+        target[key] = event[key]
+
+    def _item(self, event: Event) -> Item:
+        item: Item = self._response["output"][event["output_index"]]
+        return item
+
+    @staticmethod
+    def _place(values: list[Any], index: int, value: Any) -> None:
+        if index < len(values):
+            values[index] = value
+        else:
+            values.append(value)
+
+
+def fold(events: Iterable[Event]) -> Item:
+    state = Fold()
+    for event in events:
+        state.feed(event)
+    return state.response
+
+
+def interrupted(response: Item, code: str, message: str) -> Item:
+    """This response as it stands when nobody will go on with it."""
+    output = [
+        {**item, "status": "incomplete"} if item.get("status") == "in_progress" else item
+        for item in response.get("output", [])
+    ]
+    return {**response, "status": "failed", "output": output, "error": {"code": code, "message": message}}
+
+
+def failure(response: Item, param: str | None = None) -> list[Event]:
+    """How a stream ends whose response has failed. `error` carries its keys both nested and flat: clients differ."""
+    detail = {"type": "server_error", "param": param, **response["error"]}
+    return [
+        {"type": "error", "error": detail, "code": detail["code"], "message": detail["message"], "param": param},
+        {"type": "response.failed", "response": response},
+    ]
+
+
+def begin(response: Item) -> list[Event]:
+    """How every stream begins."""
+    opened = {
+        **response,
+        "status": "in_progress",
+        "output": [],
+        "usage": None,
+        "error": None,
+        "incomplete_details": None,
+        "completed_at": None,
+    }
+    return [{"type": "response.created", "response": opened}, {"type": "response.in_progress", "response": opened}]
+
+
+def end(response: Item) -> list[Event]:
+    """How the stream of this response ends; a cancelled one ends as incomplete, there is no event for it."""
+    status = response["status"]
+    if status not in TERMINAL:
+        raise ValueError("this response has not ended")
+    if status == "failed":
+        return failure(response)
+    return [{"type": f"response.{'incomplete' if status == 'cancelled' else status}", "response": response}]
+
+
+def replay(response: Item) -> Iterator[Event]:
+    """A stream, not numbered, that folds into this ended response: each text in one delta."""
+    yield from begin(response)
+    for index, item in enumerate(response["output"]):
+        yield from whole_item(index, item)
+    yield from end(response)
+
+
+def whole_item(index: int, item: Item) -> Iterator[Event]:
+    """The events of an item that is complete: each text in one delta."""
+    place = {"item_id": item.get("id", ""), "output_index": index}
+    opened = deepcopy(item)
+    inner: list[Event] = []
+    match item:
+        case {"type": "message", "content": list(parts)}:
+            opened["content"] = []
+            inner = [event for at, part in enumerate(parts) for event in _part(place, at, part)]
+        case {"type": "reasoning"}:
+            opened["summary"] = []
+            inner = [event for at, part in enumerate(item.get("summary", [])) for event in _summary(place, at, part)]
+            if item.get("content"):
+                opened["content"] = []
+                inner += [event for at, part in enumerate(item["content"]) for event in _part(place, at, part)]
+        case {"type": "function_call", "arguments": text}:
+            opened["arguments"] = ""
+            inner = _whole("response.function_call_arguments", place, "arguments", text, name=item.get("name", ""))
+        case {"type": "custom_tool_call", "input": text}:
+            opened["input"] = ""
+            inner = _whole("response.custom_tool_call_input", place, "input", text)
+    if "status" in opened and inner:
+        opened["status"] = "in_progress"
+    yield {"type": "response.output_item.added", "output_index": index, "item": opened}
+    yield from inner
+    yield {"type": "response.output_item.done", "output_index": index, "item": item}
+
+
+def _part(place: Item, at: int, part: Item) -> list[Event]:
+    place = {**place, "content_index": at}
+    inner: list[Event] = []
+    opened = dict(part)
+    match part:
+        case {"type": "output_text", "text": text}:
+            opened |= {"text": "", "annotations": [], "logprobs": []}
+            logprobs = part.get("logprobs") or []
+            whole = _whole("response.output_text", place, "text", text)
+            inner = [
+                *({**event, "logprobs": logprobs} for event in whole[:-1]),
+                *(
+                    {
+                        "type": "response.output_text.annotation.added",
+                        **place,
+                        "annotation_index": number,
+                        "annotation": annotation,
+                    }
+                    for number, annotation in enumerate(part.get("annotations") or [])
+                ),
+                {**whole[-1], "logprobs": logprobs},
+            ]
+        case {"type": "refusal", "refusal": text}:
+            opened["refusal"] = ""
+            inner = _whole("response.refusal", place, "refusal", text)
+        case {"type": "reasoning_text", "text": text}:
+            opened["text"] = ""
+            inner = _whole("response.reasoning_text", place, "text", text)
+    return [
+        {"type": "response.content_part.added", **place, "part": opened},
+        *inner,
+        {"type": "response.content_part.done", **place, "part": part},
+    ]
+
+
+def _summary(place: Item, at: int, part: Item) -> list[Event]:
+    place = {**place, "summary_index": at}
+    return [
+        {"type": "response.reasoning_summary_part.added", **place, "part": {**part, "text": ""}},
+        *_whole("response.reasoning_summary_text", place, "text", part["text"]),
+        {"type": "response.reasoning_summary_part.done", **place, "part": part},
+    ]
+
+
+def _whole(event: str, place: Item, key: str, text: str, **more: str) -> list[Event]:
+    deltas = [{"type": f"{event}.delta", **place, "delta": text}] if text else []
+    return [*deltas, {"type": f"{event}.done", **place, key: text, **more}]

@@ -1,0 +1,63 @@
+"""Logging: one structured line where something happened that an operator would want to know.
+
+Request bodies, outputs and keys are never logged; libraries that print bodies are silenced here.
+"""
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+
+_QUIET = {
+    "aio_pika": logging.ERROR,
+    "aiormq": logging.CRITICAL,  # prints message bodies with its errors
+    "asyncio": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "httpx": logging.WARNING,  # prints every URL
+    "motor": logging.WARNING,
+    "pymongo": logging.WARNING,
+    "uvicorn": logging.WARNING,
+    "uvicorn.error": logging.WARNING,
+}
+
+
+def setup(level: str = "info", form: Literal["auto", "json", "console"] = "auto", *, service: str) -> None:
+    """Send structlog's and the standard library's lines through one renderer to stderr."""
+    console = form == "console" or (form == "auto" and sys.stderr.isatty())
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        lambda _logger, _name, event: {"service": service, **event},
+    ]
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback) if console else structlog.processors.JSONRenderer()
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            *([] if console else [structlog.processors.format_exc_info]),
+            renderer,
+        ],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name, least in _QUIET.items():
+        logging.getLogger(name).setLevel(max(least, root.level))
+    structlog.configure(
+        processors=[
+            *shared[:2],
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            shared[-1],
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(root.level),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )

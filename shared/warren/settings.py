@@ -1,0 +1,111 @@
+"""Settings: flags, then `WARREN_*` variables, then defaults; `--help` tells them all."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any, Literal, NoReturn, TypeVar
+
+import uvloop
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, SettingsError
+
+from warren.errors import WarrenError
+
+S = TypeVar("S", bound="Settings")
+
+
+class Settings(BaseSettings):
+    """What every part of Warren has to know. A service that is a process of its own takes `ServiceSettings`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="WARREN_",
+        env_ignore_empty=True,
+        use_attribute_docstrings=True,
+        cli_kebab_case=True,
+        cli_avoid_json=True,
+        cli_hide_none_type=True,
+        cli_implicit_flags=True,
+        extra="ignore",
+    )
+
+    request_timeout: float = 600.0
+    """Seconds after which a request that has not ended fails. The same for all services."""
+
+    drain: float = 60.0
+    """Seconds that SIGTERM leaves to what is still running."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """What is worth a line."""
+
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """auto: console on a terminal, JSON elsewhere."""
+
+
+class ServiceSettings(Settings):
+    """What a service that is a process of its own has to know."""
+
+    amqp_url: SecretStr = SecretStr("amqp://guest:guest@localhost:5672/")
+    """The RabbitMQ broker."""
+
+
+class Complaint(Exception):
+    """Something the operator must put right before the program can start: one sentence."""
+
+
+def load(kind: type[S], *, arguments: list[str] | None = None) -> S:
+    """Read settings from flags and environment; a wrong one ends the program with a sentence and exit code 2.
+
+    The class names its program by `cli_prog_name` in its `model_config`.
+    """
+    program = kind.model_config.get("cli_prog_name") or "warren"
+    try:
+        return CliApp.run(kind, cli_args=arguments)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = "--" + "-".join(str(part) for part in first["loc"]).replace("_", "-")
+        give_up(program, f"{name}: {first['msg']}")
+    except SettingsError as error:
+        give_up(program, str(error))
+
+
+def give_up(program: str, sentence: str) -> NoReturn:
+    sys.stderr.write(f"{program}: {sentence}\n")
+    raise SystemExit(2)
+
+
+@asynccontextmanager
+async def drained(seconds: float) -> AsyncIterator[AsyncExitStack]:
+    """A stack whose contexts get so long to leave in peace; after that their leaving is cancelled."""
+    async with AsyncExitStack() as stack:
+        yield stack
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await stack.aclose()
+
+
+def run(program: str, main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    """Run a service until it ends. Its event is set by SIGTERM and SIGINT; a second one ends it at once."""
+
+    async def supervised() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        current = asyncio.current_task()
+        assert current is not None
+
+        def told() -> None:
+            if stop.is_set():
+                current.cancel()
+            stop.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, told)
+        await main(stop)
+
+    try:
+        uvloop.run(supervised())
+    except (Complaint, WarrenError) as error:
+        give_up(program, str(error))
+    except asyncio.CancelledError:
+        raise SystemExit(130) from None

@@ -1,0 +1,70 @@
+"""Spans, and the trace context that travels with messages.
+
+Off unless `OTEL_EXPORTER_OTLP_ENDPOINT` (or the traces' own variable) is set; the OpenTelemetry SDK reads the rest
+of its `OTEL_*` variables by itself. Off costs next to nothing: no span is made, no header is written.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from opentelemetry import propagate, trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, StatusCode
+
+import warren
+from warren.errors import WarrenError
+
+_TRACER = trace.get_tracer("warren", warren.__version__)
+_state = {"on": False}
+
+
+def setup(service: str, provider: TracerProvider | None = None) -> None:
+    """Switch tracing on, if the environment says where to or a provider is given (which then owns the export)."""
+    wanted = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    if provider is None:
+        if not any(os.environ.get(name) for name in wanted):
+            return
+        provider = TracerProvider(resource=Resource.create({"service.name": service}))
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    trace.set_tracer_provider(provider)
+    _state["on"] = True
+
+
+def headers() -> dict[str, str]:
+    """The current trace context, to travel with a message."""
+    carrier: dict[str, str] = {}
+    if _state["on"]:
+        propagate.inject(carrier)
+    return carrier
+
+
+@contextmanager
+def span(
+    name: str,
+    kind: SpanKind = SpanKind.INTERNAL,
+    parent: Mapping[str, str] | None = None,
+    **attributes: str | float | bool,
+) -> Iterator[Span]:
+    """Time a block. `parent` is what `headers()` gave on the other side.
+
+    A `WarrenError` marks the span with its code; its message may quote a prompt, so it stays out.
+    """
+    if not _state["on"]:
+        yield INVALID_SPAN
+        return
+    context = propagate.extract(parent) if parent is not None else None
+    named = {f"warren.{key}": value for key, value in attributes.items()}
+    with _TRACER.start_as_current_span(
+        name, context, kind, named, record_exception=False, set_status_on_exception=False
+    ) as current:
+        try:
+            yield current
+        except Exception as error:
+            code = error.code if isinstance(error, WarrenError) else type(error).__name__
+            current.set_attribute("error.type", code or "invalid_request")
+            current.set_status(StatusCode.ERROR)
+            raise
