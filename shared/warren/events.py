@@ -28,9 +28,11 @@ class Fold:
     def __init__(self, response: Item | None = None) -> None:
         self._response: Item = response or {}
         self._pieces: dict[tuple[int, str, int], list[str]] = {}
+        self._open: dict[int, set[tuple[str, int]]] = {}
 
     def feed(self, event: Event) -> None:
         kind = str(event["type"])
+        self._follow(kind, event)
         if "response" in event:
             self._response = dict(event["response"])
             self._response["output"] = list(self._response.get("output") or [])
@@ -57,6 +59,39 @@ class Fold:
                 key = "refusal" if item[field][part]["type"] == "refusal" else "text"
                 item[field][part][key] = "".join(pieces)
         return self._response
+
+    def closing(self) -> list[Event]:
+        """The events that close what is open, as incomplete; feed them like any others."""
+        response = self.response
+        made: list[Event] = []
+        for index, parts in sorted(self._open.items()):
+            item = response["output"][index]
+            place = {"item_id": item.get("id", ""), "output_index": index}
+            for field, at in sorted(parts):
+                made += (_part if field == "content" else _summary)(place, at, item[field][at])[-2:]
+            if item["type"] == "function_call":
+                made += _arguments(place, item)[-1:]
+            elif item["type"] == "custom_tool_call":
+                made += _whole("response.custom_tool_call_input", place, "input", item["input"])[-1:]
+            closed = {**item, "status": "incomplete"} if "status" in item else item
+            made.append({"type": "response.output_item.done", "output_index": index, "item": closed})
+        return made
+
+    def _follow(self, kind: str, event: Event) -> None:
+        """Know what is open."""
+        match kind:
+            case "response.output_item.added":
+                self._open[event["output_index"]] = set()
+            case "response.output_item.done":
+                self._open.pop(event["output_index"], None)
+            case "response.content_part.added":
+                self._open.setdefault(event["output_index"], set()).add(("content", event["content_index"]))
+            case "response.content_part.done":
+                self._open.get(event["output_index"], set()).discard(("content", event["content_index"]))
+            case "response.reasoning_summary_part.added":
+                self._open.setdefault(event["output_index"], set()).add(("summary", event["summary_index"]))
+            case "response.reasoning_summary_part.done":
+                self._open.get(event["output_index"], set()).discard(("summary", event["summary_index"]))
 
     def _text(self, event: Event, name: str, step: str) -> None:
         if name in ("response.content_part", "response.reasoning_summary_part"):
@@ -162,9 +197,9 @@ def whole_item(index: int, item: Item) -> Iterator[Event]:
             if item.get("content"):
                 opened["content"] = []
                 inner += [event for at, part in enumerate(item["content"]) for event in _part(place, at, part)]
-        case {"type": "function_call", "arguments": text}:
+        case {"type": "function_call", "arguments": str()}:
             opened["arguments"] = ""
-            inner = _whole("response.function_call_arguments", place, "arguments", text, name=item.get("name", ""))
+            inner = _arguments(place, item)
         case {"type": "custom_tool_call", "input": text}:
             opened["input"] = ""
             inner = _whole("response.custom_tool_call_input", place, "input", text)
@@ -173,6 +208,11 @@ def whole_item(index: int, item: Item) -> Iterator[Event]:
     yield {"type": "response.output_item.added", "output_index": index, "item": opened}
     yield from inner
     yield {"type": "response.output_item.done", "output_index": index, "item": item}
+
+
+def _arguments(place: Item, item: Item) -> list[Event]:
+    name = "response.function_call_arguments"
+    return _whole(name, place, "arguments", item["arguments"], name=item.get("name", ""))
 
 
 def _part(place: Item, at: int, part: Item) -> list[Event]:

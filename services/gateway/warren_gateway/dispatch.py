@@ -230,26 +230,31 @@ class Dispatch:
             return
         flight.closing = True
         shown = flight.head is not None and flight.stream
-        response = events.interrupted(self._so_far(flight, job), error.code or "server_error", error.message)
+        state = self._so_far(flight, job)
+        closing = state.closing()
+        for event in closing:
+            state.feed(event)
+        response = events.interrupted(state.response, error.code or "server_error", error.message)
         if flight.worker is not None:
             self._post(flight.worker, Cancel(response_id=flight.response_id, attempt=flight.attempt))
         recorded = await self._record(flight, job, response, error)
         if flight.ended:
             return
+        made = events.failure(response)
         if not shown:
             flight.fail(error)
         elif recorded is None or recorded.won or recorded.status == "failed":
-            flight.finish(self._rendered(flight, events.failure(response)))
+            flight.finish(self._rendered(flight, [*closing, *made]))
         else:
-            flight.finish(self._rendered(flight, events.failure(response)[:1]))
+            flight.finish(self._rendered(flight, made[:1]))
 
-    def _so_far(self, flight: Flight, job: Job) -> Item:
+    def _so_far(self, flight: Flight, job: Job) -> events.Fold:
         """The response as its client has seen it."""
         reader = sse.Reader()
         state = events.Fold(blank(from_json(job.payload), response_id=job.response_id, created_at=job.created_at))
         for event in reader.feed(b"".join(flight.sent)):
             state.feed(from_json(event.data))
-        return state.response
+        return state
 
     async def _record(self, flight: Flight, job: Job, response: Item, error: WarrenError) -> Recorded | None:
         """Tell the ledger; None if it does not answer now. It gets to know all the same."""

@@ -68,7 +68,7 @@ class Flight:
         self._wake = asyncio.Event()
 
     def take(self, part: Part, data: bytes, now: float) -> Taken:
-        if self.ended:
+        if self.ended or self.closing:
             return Taken.OLD
         if self.attempt is None:
             self.attempt = part.attempt

@@ -241,6 +241,10 @@ class Assembler:
 
     def _flush(self, status: str) -> Iterator[Event]:
         """Close everything: what is held back comes out, complete or not."""
+        if self._native is not None and self._ended is None:
+            for event in self._native.closing():
+                self._native.feed(event)
+                yield event
         while self._held:
             yield from self._let_go()
         yield from self._close(status)

@@ -72,6 +72,11 @@ class Run:
         """Whether a client that streams waits for a sign of life."""
         return self.job.stream and self._begun and not self.stream.ended
 
+    @property
+    def _seen(self) -> bool:
+        """Whether a client has been shown output: from here on no other answer may take its place."""
+        return self.job.stream and self._assembler.shown
+
     async def go(self) -> None:
         self._task = asyncio.current_task()
         hold = asyncio.get_running_loop().call_later(HELD_BACK, self._announce)
@@ -117,12 +122,12 @@ class Run:
                     return await self._try(endpoint)
                 except UpstreamError as failed:
                     error = failed
-                if self._assembler.shown or not error.retry:
+                if self._seen or not error.retry:
                     break
                 self._assembler = self._assemble(self._assembler.sequence)
                 if tries < retries:
                     await self._pause(tries, error.retry_after)
-            if self._assembler.shown or isinstance(error, UpstreamRefused):
+            if self._seen or isinstance(error, UpstreamRefused):
                 break
         raise error
 

@@ -1,0 +1,34 @@
+"""`python -m warren_ledger`."""
+
+import asyncio
+from functools import partial
+
+import structlog
+from warren import log, telemetry
+from warren.bus.rabbit import RabbitBus
+from warren.settings import drained, load, run
+
+from warren_ledger.ledger import recording
+from warren_ledger.settings import LedgerSettings
+from warren_ledger.store.mongo import MongoStore
+
+
+async def main(settings: LedgerSettings, stop: asyncio.Event) -> None:
+    lines = structlog.get_logger("warren.ledger")
+    async with (
+        MongoStore.open(settings.mongo_url.get_secret_value(), keep=settings.keep) as store,
+        RabbitBus.open(settings.amqp_url.get_secret_value(), name="warren-ledger") as bus,
+        drained(settings.drain) as stack,
+    ):
+        await stack.enter_async_context(recording(bus, store, settings.request_timeout))
+        lines.info("recording", keep=str(settings.keep))
+        await stop.wait()
+        lines.info("draining", seconds=settings.drain)
+    lines.info("stopped")
+
+
+if __name__ == "__main__":
+    settings = load(LedgerSettings)
+    log.setup(settings.log_level, settings.log_format, service="ledger")
+    telemetry.setup("warren-ledger")
+    run("python -m warren_ledger", partial(main, settings))

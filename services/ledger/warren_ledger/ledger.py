@@ -1,0 +1,188 @@
+"""The ledger: what is done with each message that reaches it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import structlog
+from opentelemetry.trace import SpanKind
+from pydantic_core import from_json, to_json
+from warren import ids, responses
+from warren.bus import LEDGER_ASK, LEDGER_WRITE, Bus, Delivery, dead, jobs
+from warren.contracts import (
+    Claim,
+    Delete,
+    Deleted,
+    Fetch,
+    Fetched,
+    Held,
+    Job,
+    Locate,
+    Located,
+    Message,
+    Outcome,
+    Ping,
+    Pong,
+    Rebuild,
+    Rebuilt,
+)
+from warren.errors import InvalidRequest, LedgerUnavailable
+from warren.telemetry import span
+
+from warren_ledger import history
+from warren_ledger.batch import Batcher
+from warren_ledger.patience import until_there, until_up
+from warren_ledger.store import Store
+
+T = TypeVar("T")
+
+log = structlog.get_logger("warren.ledger")
+
+_WRITES = 512
+_ASKS = 512
+_REBUILDS = 8
+"""Histories in memory at a time: each may be large."""
+_DEAD = 16
+_ON_ITS_WAY = 3.0
+"""Seconds in which an outcome that the broker has reaches the store, unless something is wrong."""
+_MARGIN = 120.0
+"""Seconds: clocks differ, and a job that is taken just before its deadline still has to end."""
+
+
+@asynccontextmanager
+async def recording(bus: Bus, store: Store, request_timeout: float) -> AsyncIterator[None]:
+    """Be a ledger while this is open. No response takes longer than `request_timeout` seconds to end.
+
+    Leaving finishes what has been taken; while the store is away that can take for ever, so whoever leaves sets a
+    limit. What is not finished then is still in its queue.
+    """
+    async with Batcher.open(store) as batcher:
+        ledger = Ledger(store, batcher, request_timeout)
+        async with (
+            bus.serve(LEDGER_WRITE, ledger.write, limit=_WRITES),
+            bus.serve(dead(jobs("any")), ledger.bury, limit=_DEAD),
+            bus.serve(LEDGER_ASK, ledger.answer, limit=_ASKS),
+        ):
+            yield
+
+
+class Ledger:
+    """Handlers for the ledger's addresses."""
+
+    def __init__(self, store: Store, batcher: Batcher, request_timeout: float) -> None:
+        self._store = store
+        self._batcher = batcher
+        self._longest = request_timeout + _MARGIN
+        self._rebuilds = asyncio.Semaphore(_REBUILDS)
+
+    async def write(self, delivery: Delivery) -> Message | None:
+        """Return when it is on disk. While the store is away that takes as long as it takes: nothing is given back."""
+        message = delivery.message
+        with span(f"ledger {message.kind}", SpanKind.CONSUMER, delivery.headers):
+            match message:
+                case Outcome() | Claim():
+                    return await self._batcher.add(message)
+                case Delete(response_id=id_, account=account):
+                    gone = await self._if_coming(id_, lambda: until_up(lambda: self._store.delete(id_, account)))
+                    return Deleted(found=bool(gone))
+        raise InvalidRequest(f"The ledger does not write a {message.kind}.")
+
+    async def answer(self, delivery: Delivery) -> Message:
+        """Answer from the store. That a response is not there is said only when it cannot be on its way any more.
+
+        Raises:
+            LedgerUnavailable: the store does not answer.
+        """
+        message = delivery.message
+        with span(f"ledger {message.kind}", SpanKind.SERVER, delivery.headers):
+            match message:
+                case Locate(response_id=id_, account=account):
+                    return await self._locate(id_, account)
+                case Fetch(response_id=id_, account=account):
+                    return await self._fetch(id_, account)
+                case Rebuild(response_id=id_, account=account):
+                    return await self._rebuild(id_, account)
+                case Ping():
+                    return await self._pong()
+        raise InvalidRequest(f"The ledger does not answer a {message.kind}.")
+
+    async def bury(self, delivery: Delivery) -> None:
+        """Record the response of a job that no worker could take as failed, unless it has ended after all."""
+        job = delivery.message
+        if not isinstance(job, Job):
+            log.error("a dead letter is no job", kind=job.kind)
+            return
+        with span("ledger dead job", SpanKind.CONSUMER, delivery.headers):
+            log.error("no worker could take a job", response_id=job.response_id)
+            await self._batcher.add(_failed(job))
+
+    async def _locate(self, response_id: str, account: str) -> Located:
+        record = await self._if_coming(response_id, lambda: self._store.find(response_id, account))
+        if record is None or not record.kept:
+            return Located(found=False)
+        held = None
+        if record.deployment is not None and record.upstream_id is not None:
+            held = Held(deployment=record.deployment, upstream_id=record.upstream_id)
+        return Located(found=True, status=record.status, held=held)
+
+    async def _fetch(self, response_id: str, account: str) -> Fetched:
+        record = await self._if_coming(response_id, lambda: self._store.find(response_id, account, content=True))
+        if record is None or record.body is None:
+            return Fetched(found=False)
+        return Fetched(found=True, payload=record.body)
+
+    async def _rebuild(self, response_id: str, account: str) -> Rebuilt:
+        if await self._if_coming(response_id, lambda: self._store.find(response_id, account)) is None:
+            return Rebuilt(found=False)
+        async with self._rebuilds:
+            chain = await self._store.chain(response_id, account)
+            if chain is None or chain.hole == response_id:
+                return Rebuilt(found=False)
+            if chain.hole is not None:
+                return Rebuilt(found=True, hole=chain.hole)
+            said = [(record.input or b"", record.body or b"") for record in chain.turns]
+            return Rebuilt(found=True, payload=await asyncio.to_thread(history.items, said))
+
+    async def _pong(self) -> Pong:
+        try:
+            await self._store.ping()
+        except LedgerUnavailable:
+            return Pong(states={"store": "down"})
+        return Pong(states={"store": "up"})
+
+    async def _if_coming(self, response_id: str, look: Callable[[], Awaitable[T | None]]) -> T | None:
+        """What is there; for an id so young that its outcome may still be in the queue, what comes within moments."""
+        young = time.time() < ids.born(response_id) + self._longest
+        return await until_there(look, seconds=_ON_ITS_WAY if young else 0)
+
+
+def _failed(job: Job) -> Outcome:
+    """The end of a job that never began. It belongs to no attempt."""
+    try:
+        request = {"model": "unknown", "input": [], **from_json(job.payload)}
+    except (TypeError, ValueError):
+        request = {"model": "unknown", "input": [], "store": False}
+    message = "The request could not be worked on."
+    response = {
+        **responses.blank(request, response_id=job.response_id, created_at=job.created_at),
+        "status": "failed",
+        "error": {"code": "server_error", "message": message},
+    }
+    store = request.get("store") is not False
+    body = to_json(response) if store else b""
+    return Outcome(
+        response_id=job.response_id,
+        account=job.account,
+        attempt="",
+        status="failed",
+        store=store,
+        model=request["model"],
+        created_at=job.created_at,
+        ended_at=time.time(),
+        split=len(body),
+        previous_response_id=request.get("previous_response_id"),
+        error="server_error",
+        payload=body + (to_json(responses.items(request["input"])) if store else b""),
+    )

@@ -1,0 +1,22 @@
+"""The ledger's settings."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+from warren.settings import ServiceSettings
+
+from warren_ledger.store import KEEP
+
+
+class LedgerSettings(ServiceSettings):
+    """The ledger keeps responses and what they cost, in MongoDB."""
+
+    model_config = SettingsConfigDict(cli_prog_name="python -m warren_ledger")
+
+    mongo_url: SecretStr = SecretStr("mongodb://localhost:27017/warren")
+    """Where the database is."""
+
+    keep: Annotated[timedelta, Field(gt=timedelta())] = KEEP
+    """Forget the content of responses after this long (P30D: 30 days; or seconds); what they cost stays known."""

@@ -1,0 +1,137 @@
+"""The store: what the ledger remembers, whatever keeps it.
+
+The port is a protocol; its prose is its contract, and one test suite holds every adapter to it
+(`mongo` for MongoDB, `sqlite` for one process).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Protocol, Self
+
+from warren.contracts import Claim, Outcome, Recorded, UpstreamCall
+
+OPEN = "in_progress"
+"""Status of a row that holds no response yet, only the attempt that may write it."""
+KEEP = timedelta(days=30)
+"""How long content is remembered unless the settings say otherwise."""
+KEEP_OPEN = timedelta(days=1)
+"""How long a claim stands: far longer than any job may run."""
+MAX_TURNS = 10_000
+"""Responses in one chain."""
+MAX_HISTORY = 64 * 1024 * 1024
+"""Bytes of content in one chain."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What is remembered of a response. Without content (`kept` is false) it only says that there was one."""
+
+    response_id: str
+    account: str
+    status: str
+    attempt: str
+    ended_at: float
+    kept: bool
+    model: str | None = None
+    deployment: str | None = None
+    upstream_id: str | None = None
+    previous_response_id: str | None = None
+    created_at: float | None = None
+    error: str | None = None
+    body: bytes | None = field(default=None, repr=False)
+    """The response object as it was shown. It is never parsed: every number and key in it stays as it is."""
+    input: bytes | None = field(default=None, repr=False)
+    """Its own new input items, a JSON array."""
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Self:
+        """What to remember of an outcome. Of one that is not to be stored: that it was."""
+        stub = cls(
+            response_id=outcome.response_id,
+            account=outcome.account,
+            status=outcome.status,
+            attempt=outcome.attempt,
+            ended_at=outcome.ended_at,
+            kept=False,
+        )
+        if not outcome.store:
+            return stub
+        return replace(
+            stub,
+            kept=True,
+            model=outcome.model,
+            deployment=outcome.deployment,
+            upstream_id=outcome.upstream_id,
+            previous_response_id=outcome.previous_response_id,
+            created_at=outcome.created_at,
+            error=outcome.error,
+            body=outcome.response,
+            input=outcome.input,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A response and those before it, oldest first, with content."""
+
+    turns: list[Record]
+    hole: str | None = None
+    """The id of the response before these whose content is gone; what was before it is not told."""
+
+    @classmethod
+    def of(cls, ids: Iterable[str], records: Mapping[str, Record]) -> Self:
+        """Line up `records` along `ids` (newest first) as far as there is content, and nothing twice."""
+        turns: dict[str, Record] = {}
+        hole = None
+        for id_ in ids:
+            record = records.get(id_)
+            if record is None or not record.kept or id_ in turns:
+                hole = id_
+                break
+            turns[id_] = record
+        return cls(list(reversed(turns.values())), hole)
+
+
+class Store(Protocol):
+    """The memory of all accounts. To every question and every write, another account's response is not there.
+
+    Whatever returns has been written to disk. Every method may be called again with the same arguments after a
+    failure, which leaves open whether it had its effect.
+
+    Raises:
+        LedgerUnavailable: by every method, when the store cannot be reached or does not answer in time.
+    """
+
+    async def put(self, outcomes: Sequence[Outcome]) -> list[Recorded]:
+        """Remember how responses ended, and tell of each outcome whether it is the record.
+
+        The first outcome of a response wins, here and for ever; the same one again has won again. Once a response
+        is claimed, only outcomes of the attempt that claimed it last can win, and those that belong to no attempt
+        (`attempt` is empty). The calls of every outcome are remembered once each, whether it wins or not.
+        """
+
+    async def claim(self, claim: Claim) -> Record | None:
+        """From now on only this attempt may write the response; if it has ended already: its record, with content."""
+
+    async def find(self, response_id: str, account: str, *, content: bool = False) -> Record | None:
+        """The record of a response that has ended; `body` and `input` come only with `content`."""
+
+    async def chain(self, response_id: str, account: str) -> Chain | None:
+        """A response with all that was said before it; None if there is no such response.
+
+        Raises:
+            ContextLengthExceeded: these are more than MAX_TURNS, or more than MAX_HISTORY bytes.
+        """
+
+    async def delete(self, response_id: str, account: str) -> bool | None:
+        """Forget the content of a response, for good; its place in the chain stays.
+
+        True if there was content, False if there was none left, None if there is no such response.
+        """
+
+    async def calls(self, response_id: str, account: str) -> list[UpstreamCall]:
+        """What was asked of providers for a response, by `call_id`: these outlive its content."""
+
+    async def ping(self) -> None:
+        """Return if the store answers."""

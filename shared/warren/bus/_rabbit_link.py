@@ -1,0 +1,214 @@
+"""Connections and channels that come back.
+
+aio_pika's RobustConnection restores its objects one by one, and consumers have been lost and doubled that way. Here
+nothing is restored: a lost connection is replaced, and everyone who had a channel on the old one opens a new one.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Generic, Protocol, TypeVar, cast
+from urllib.parse import urlsplit
+
+import aio_pika
+from aiormq.abc import AbstractConnection
+from aiormq.channel import Channel
+from aiormq.exceptions import (
+    AuthenticationError,
+    ConnectionNotAllowed,
+    IncompatibleProtocolError,
+    ProbableAuthenticationError,
+)
+
+from warren.bus._handling import log
+from warren.errors import BusUnavailable
+
+RETRY = 0.3
+"""Seconds between two attempts to connect, or to open a channel."""
+_CONNECT = 5.0
+_SETUP = 10.0
+_LAST_STEP = 5.0
+_REPEAT = 5.0
+"""Seconds between two lines on the same trouble."""
+
+
+class _Closable(Protocol):
+    @property
+    def is_closed(self) -> bool: ...
+
+
+T = TypeVar("T", bound=_Closable)
+
+
+class Current(Generic[T]):
+    """The latest of something that comes and goes."""
+
+    def __init__(self) -> None:
+        self._value: T | None = None
+        self._here = asyncio.Event()
+
+    @property
+    def now(self) -> T | None:
+        """It, if it is usable."""
+        value = self._value
+        return None if value is None or value.is_closed else value
+
+    async def get(self) -> T:
+        """It, as soon as there is one."""
+        while (value := self.now) is None:
+            self._here.clear()
+            await self._here.wait()
+        return value
+
+    def set(self, value: T | None) -> None:
+        self._value = value
+        if value is not None:
+            self._here.set()
+
+
+async def settle(step: Awaitable[object]) -> None:
+    """Take a last step with a channel or connection; when that is gone already, there is nothing left to do."""
+    before = cancellations()
+    try:
+        async with asyncio.timeout(_LAST_STEP):
+            await step
+    except asyncio.CancelledError:
+        if cancellations() > before:
+            raise
+    except Exception as error:  # noqa: BLE001 - aiormq fails what is under way with whatever ended the connection
+        log.debug("on a lost connection: %s", type(error).__name__)
+
+
+def cancellations() -> int:
+    """How often the current task was asked to stop.
+
+    aiormq lets a lost connection look like a cancelled task; only this number tells them apart.
+    """
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0
+
+
+class Trouble:
+    """Reports the same trouble every few seconds, not at every attempt."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._said = -_REPEAT
+
+    def say(self, error: BaseException | None, level: int = logging.WARNING) -> None:
+        if time.monotonic() - self._said >= _REPEAT:
+            self._said = time.monotonic()
+            log.log(level, "%s: %s %s", self._what, type(error).__name__, error)
+
+    def over(self) -> None:
+        self._said = -_REPEAT
+
+
+class Link:
+    """One connection to the broker, made anew whenever it is lost."""
+
+    def __init__(self, url: str, name: str, heartbeat: int) -> None:
+        self._url = url
+        self._name = name
+        self._heartbeat = heartbeat
+        self.connection = Current[AbstractConnection]()
+        self.tried: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done after the first attempt; failed if that found a broker that does not want us."""
+
+    async def run(self) -> None:
+        parts = urlsplit(self._url)
+        trouble = Trouble(f"broker {parts.hostname}:{parts.port or 5672} cannot be reached")
+        while True:
+            try:
+                await self._once()
+                trouble.over()
+                log.warning("%s: connection to the broker lost", self._name)
+            except asyncio.CancelledError:
+                if cancellations():
+                    raise
+            except (AuthenticationError, ProbableAuthenticationError, ConnectionNotAllowed) as error:
+                trouble.say(error, logging.ERROR)
+                self._tell(BusUnavailable("The broker refuses our user, password or virtual host."))
+            except IncompatibleProtocolError as error:
+                trouble.say(error, logging.ERROR)
+                self._tell(BusUnavailable("What listens there does not speak AMQP 0-9-1."))
+            except Exception as error:  # noqa: BLE001 - aiormq has no one family of connection errors
+                trouble.say(error)
+            self._tell(None)
+            await asyncio.sleep(RETRY)
+
+    async def _once(self) -> None:
+        """Connect, and stay until the connection is lost."""
+        connection = await aio_pika.connect(
+            self._url,
+            timeout=_CONNECT,
+            heartbeat=self._heartbeat,
+            client_properties={"connection_name": self._name},
+        )
+        assert connection.transport is not None
+        underlying = connection.transport.connection
+        try:
+            self.connection.set(underlying)
+            self._tell(None)
+            log.info("%s: connected to the broker", self._name)
+            await asyncio.wait([underlying.closing])
+        finally:
+            self.connection.set(None)
+            await settle(connection.close())
+
+    def _tell(self, error: BusUnavailable | None) -> None:
+        if self.tried.done():
+            return
+        if error:
+            self.tried.set_exception(error)
+        else:
+            self.tried.set_result(None)
+
+
+class Held:
+    """A channel on a link, opened again whenever it is lost. `attach` makes it useful, each time from nothing."""
+
+    def __init__(
+        self,
+        what: str,
+        link: Link,
+        attach: Callable[[AbstractConnection, Channel], Awaitable[None]],
+        *,
+        confirms: bool = False,
+    ) -> None:
+        self._what = what
+        self._link = link
+        self._attach = attach
+        self._confirms = confirms
+        self.channel = Current[Channel]()
+
+    async def run(self) -> None:
+        trouble = Trouble(self._what)
+        while True:
+            connection = await self._link.connection.get()
+            try:
+                reason = await self._once(connection)
+                if connection.is_opened:
+                    trouble.say(reason)
+            except asyncio.CancelledError:
+                if cancellations():
+                    raise
+            except Exception as error:  # noqa: BLE001 - aiormq fails what is under way with whatever ended the connection
+                trouble.say(error)
+            await asyncio.sleep(RETRY / 3)
+
+    async def _once(self, connection: AbstractConnection) -> BaseException | None:
+        """Open the channel, and stay until it is lost."""
+        async with asyncio.timeout(_SETUP):
+            opened = await connection.channel(publisher_confirms=self._confirms, on_return_raises=True)
+        channel = cast("Channel", opened)  # the abstract one does not know all arguments of basic_publish
+        try:
+            async with asyncio.timeout(_SETUP):
+                await self._attach(connection, channel)
+            self.channel.set(channel)
+            (closed,), _ = await asyncio.wait([channel.closing])
+            return None if closed.cancelled() else closed.exception()
+        finally:
+            self.channel.set(None)
+            await settle(channel.close())

@@ -1,0 +1,55 @@
+"""What all tests share: one event loop library, and the real parts, started when the first test asks."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.rig.mongod import ExternalMongod, Mongod
+from tests.rig.rabbitmq import ExternalRabbitMQ, RabbitMQ
+
+OWN_BROKER = "own_broker"
+AMQP_URL = "WARREN_TEST_AMQP_URL"
+MONGO_URL = "WARREN_TEST_MONGO_URL"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"{OWN_BROKER}: kills or freezes the broker; not run with {AMQP_URL}")
+
+
+def pytest_report_header() -> str | None:
+    if AMQP_URL in os.environ:
+        return f"broker: that of {AMQP_URL}; tests marked {OWN_BROKER} would kill it and are deselected"
+    return None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if AMQP_URL in os.environ:
+        theirs = [item for item in items if item.get_closest_marker(OWN_BROKER)]
+        config.hook.pytest_deselected(items=theirs)
+        items[:] = [item for item in items if item not in theirs]
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitMQ | ExternalRabbitMQ]:
+    """A broker, by its `url`. Only tests marked `own_broker` may do it harm."""
+    if url := os.environ.get(AMQP_URL):
+        yield ExternalRabbitMQ(url)
+        return
+    with RabbitMQ() as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def mongod() -> Iterator[Mongod | ExternalMongod]:
+    """A MongoDB server, by its `url`, to which a test adds a database of its own. Who kills one starts it himself."""
+    if url := os.environ.get(MONGO_URL):
+        yield ExternalMongod(url.rstrip("/") + "/")
+        return
+    with Mongod() as server:
+        yield server

@@ -1,0 +1,194 @@
+"""A fake provider: a real HTTP server that speaks Chat Completions and Responses, does what the model's name says, and
+keeps a journal of every call.
+
+Every word of an answer carries the number of its call (`c7w3` is word 3 of call 7), so answers that were mixed,
+repeated or lost show in the text itself. Models, their parts joined by `-`:
+
+    words-N[-MS]      N words, MS milliseconds apart
+    status-CODE-K     HTTP status CODE for the first K calls of this model, then words-3
+    think-MS          MS milliseconds of silence, then words-3
+    cut-N             N words, then the connection ends
+    fail-N            N words, then an error inside the stream
+    drip              headers, then comments for ever
+    tool              a call of the function `lookup`
+"""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from warren_gateway.server import listen, serving
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Call:
+    """One entry of the journal."""
+
+    number: int
+    path: str
+    model: str
+    body: Json
+    headers: dict[str, str]
+    started: float = field(default_factory=monotonic)
+    words: int = 0
+    ended: float | None = None
+    finished: bool = False
+    """It sent all that it had to say; otherwise the caller hung up."""
+
+    @property
+    def said(self) -> list[Json]:
+        """The messages or items that it was asked with."""
+        return list(self.body.get("messages") or self.body["input"])
+
+
+class FakeProvider:
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.url = ""
+        self._times: Counter[str] = Counter()
+
+    def asked(self, marker: str) -> list[Call]:
+        """The calls whose body holds this text."""
+        return [call for call in self.calls if marker in json.dumps(call.body)]
+
+    async def answer(self, request: Request) -> Response:
+        body = await request.json()
+        call = Call(len(self.calls), request.url.path, body["model"], body, dict(request.headers))
+        self.calls.append(call)
+        self._times[call.model] += 1
+        match call.model.split("-"):
+            case ["status", code, times] if self._times[call.model] <= int(times):
+                call.ended, call.finished = monotonic(), True
+                error = {"message": f"scripted {code}", "type": "scripted", "param": None, "code": None}
+                return JSONResponse({"error": error}, int(code), {"retry-after": "0"})
+        native = request.url.path.endswith("/responses")
+        script = _native(call) if native else _chat(call)
+        return StreamingResponse(self._journaled(call, script), media_type="text/event-stream")
+
+    async def _journaled(self, call: Call, script: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        try:
+            async for piece in script:
+                yield piece
+            call.finished = True
+        finally:
+            call.ended = monotonic()
+
+
+@asynccontextmanager
+async def provider() -> AsyncIterator[FakeProvider]:
+    fake = FakeProvider()
+    app = FastAPI()
+    app.add_api_route("/v1/chat/completions", fake.answer, methods=["POST"], response_model=None)
+    app.add_api_route("/v1/responses", fake.answer, methods=["POST"], response_model=None)
+    bound = listen("127.0.0.1", 0)
+    fake.url = f"http://127.0.0.1:{bound.getsockname()[1]}/v1"
+    async with serving(app, bound, drain=0):
+        yield fake
+
+
+async def _words(call: Call) -> AsyncIterator[str]:
+    """The words of this call's script, at their pace."""
+    count, pause = 3, 0.0
+    match call.model.split("-"):
+        case ["words", number]:
+            count = int(number)
+        case ["words", number, milliseconds]:
+            count, pause = int(number), int(milliseconds) / 1000
+        case ["think", milliseconds]:
+            await asyncio.sleep(int(milliseconds) / 1000)
+        case ["cut" | "fail", number]:
+            count = int(number)
+    for word in range(count):
+        if pause:
+            await asyncio.sleep(pause)
+        call.words = word + 1
+        yield f"c{call.number}w{word} "
+
+
+def _sse(value: Json) -> bytes:
+    name = f"event: {value['type']}\n" if "type" in value else ""
+    return f"{name}data: {json.dumps(value)}\n\n".encode()
+
+
+async def _chat(call: Call) -> AsyncIterator[bytes]:
+    def chunk(delta: Json, reason: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": reason}
+        return _sse({"id": f"chatcmpl-{call.number}", "object": "chat.completion.chunk", "created": 1,
+                     "model": call.model, "choices": [choice]})  # fmt: skip
+
+    kind = call.model.split("-")[0]
+    if kind == "drip":
+        while True:
+            yield b": still here\n\n"
+            await asyncio.sleep(0.05)
+    yield chunk({"role": "assistant", "content": ""})
+    if kind == "tool":
+        function = {"name": "lookup", "arguments": ""}
+        yield chunk({"tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": function}]})
+        for part in ('{"q":', ' "x"}'):
+            yield chunk({"tool_calls": [{"index": 0, "function": {"arguments": part}}]})
+        yield chunk({}, "tool_calls")
+    else:
+        async for word in _words(call):
+            yield chunk({"content": word})
+        if kind == "cut":
+            return
+        if kind == "fail":
+            yield _sse({"error": {"message": "scripted failure", "type": "server_error", "code": "server_error"}})
+            return
+        yield chunk({}, "stop")
+    usage = {"prompt_tokens": 7, "completion_tokens": call.words, "total_tokens": 7 + call.words}
+    yield _sse({"id": f"chatcmpl-{call.number}", "object": "chat.completion.chunk", "created": 1, "model": call.model,
+                "choices": [], "usage": usage})  # fmt: skip
+    yield b"data: [DONE]\n\n"
+
+
+async def _native(call: Call) -> AsyncIterator[bytes]:
+    numbers = iter(range(1_000_000))
+    response: Json = {
+        "id": f"resp_upstream{call.number}", "object": "response", "created_at": 1, "status": "in_progress",
+        "model": f"{call.model}-2026", "output": [], "usage": None, "error": None, "incomplete_details": None,
+        "instructions": None, "metadata": {}, "parallel_tool_calls": True, "temperature": 1.0, "tool_choice": "auto",
+        "tools": [], "top_p": 1.0,
+    }  # fmt: skip
+    item: Json = {"id": f"msg_up{call.number}", "type": "message", "status": "in_progress", "role": "assistant",
+                  "content": []}  # fmt: skip
+    place = {"item_id": item["id"], "output_index": 0, "content_index": 0}
+
+    def event(kind: str, **fields: Any) -> bytes:
+        return _sse({"type": f"response.{kind}", "sequence_number": next(numbers), **fields})
+
+    yield event("created", response=response)
+    yield event("in_progress", response=response)
+    yield event("output_item.added", output_index=0, item=item)
+    part = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
+    yield event("content_part.added", **place, part=part)
+    text = ""
+    async for word in _words(call):
+        text += word
+        yield event("output_text.delta", **place, delta=word, logprobs=[])
+    kind = call.model.split("-")[0]
+    if kind == "cut":
+        return
+    if kind == "fail":
+        error = {"code": "server_error", "message": "scripted failure"}
+        yield event("failed", response={**response, "status": "failed", "error": error})
+        return
+    part = {**part, "text": text}
+    item = {**item, "status": "completed", "content": [part]}
+    yield event("output_text.done", **place, text=text, logprobs=[])
+    yield event("content_part.done", **place, part=part)
+    yield event("output_item.done", output_index=0, item=item)
+    usage = {"input_tokens": 7, "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+             "output_tokens": call.words, "output_tokens_details": {"reasoning_tokens": 0},
+             "total_tokens": 7 + call.words}  # fmt: skip
+    yield event("completed", response={**response, "status": "completed", "output": [item], "usage": usage})
