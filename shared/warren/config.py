@@ -11,8 +11,9 @@ Every complaint names the line.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +27,9 @@ PROVIDERS = frozenset({"openai"})
 """Providers that have an adapter."""
 
 _ENVIRON = "os.environ/"
+_PLACE = {
+    "model", "custom_llm_provider", "api_base", "base_url", "organization", "use_chat_completions_api", "extra_body",
+}  # fmt: skip
 _OPENAI_MODELS = ("gpt-", "o1", "o3", "o4", "chatgpt-", "codex-", "computer-use-")
 
 
@@ -61,11 +65,15 @@ def _text(value: object) -> str:
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=())
 
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Without the values of keys that nobody here knows: they may be secrets."""
+        return ((name, value) for name, value in super().__repr_args__() if name in type(self).model_fields)
+
 
 class Params(_Strict):
     """`litellm_params`: how to reach a deployment."""
 
-    model: str
+    model: Annotated[str, Field(min_length=1)]
     custom_llm_provider: str | None = None
     api_key: SecretText | None = None
     api_base: SecretText | None = None
@@ -163,6 +171,8 @@ def parse(text: str, name: str = "config") -> Config:
         raise Complaint(f"{name}, line {line}: {error.problem}") from None
     except yaml.YAMLError:
         raise Complaint(f"{name}: this is not YAML") from None
+    except RecursionError:
+        raise Complaint(f"{name}: this is nested too deep, or holds itself") from None
     if not isinstance(value, dict):
         raise Complaint(f"{name}: a configuration is a mapping with a model_list")
     try:
@@ -176,7 +186,7 @@ def parse(text: str, name: str = "config") -> Config:
     deployments: dict[str, Deployment] = {}
     for index, entry in enumerate(file.model_list):
         where = ("model_list", index, "litellm_params", "model")
-        deployment = _deployment(entry)
+        deployment = _deployment(entry, deployments)
         if deployment.provider not in PROVIDERS:
             reports.append(
                 f"{name}, line {_line(lines, where)}: {entry.litellm_params.model!r} is left out: "
@@ -189,7 +199,7 @@ def parse(text: str, name: str = "config") -> Config:
     return Config(deployments, file.general_settings.master_key, tuple(reports))
 
 
-def _deployment(entry: _Entry) -> Deployment:
+def _deployment(entry: _Entry, others: Collection[str]) -> Deployment:
     params = entry.litellm_params
     prefix, slash, rest = params.model.partition("/")
     if params.custom_llm_provider is not None:
@@ -201,7 +211,7 @@ def _deployment(entry: _Entry) -> Deployment:
         provider, model = "openai", prefix
     else:
         provider, model = prefix, prefix
-    return Deployment(entry.model_info.id or _id(entry), entry.model_name, provider, model, params)
+    return Deployment(entry.model_info.id or _id(entry, others), entry.model_name, provider, model, params)
 
 
 def _base(params: Params) -> Secret | None:
@@ -209,11 +219,15 @@ def _base(params: Params) -> Secret | None:
     return base
 
 
-def _id(entry: _Entry) -> str:
-    """Stable for as long as the entry points to the same place: keys may change, the id does not."""
-    place = entry.litellm_params.model_dump(exclude={"api_key", "extra_headers", "weight"}, exclude_unset=True)
+def _id(entry: _Entry, others: Collection[str]) -> str:
+    """Stable for as long as the entry points to the same place: keys and limits may change, the id does not.
+
+    Entries that differ in their keys only share the load of one place; they are counted.
+    """
+    place = entry.litellm_params.model_dump(include=_PLACE, exclude_unset=True)
     digest = hashlib.sha256(to_json([entry.model_name, place], fallback=str)).hexdigest()
-    return f"{entry.model_name}-{digest[:12]}"
+    id_ = f"{entry.model_name}-{digest[:12]}"
+    return next(name for name in chain([id_], (f"{id_}-{number}" for number in count(2))) if name not in others)
 
 
 def _unknown(file: _File) -> Iterator[tuple[int | str, ...]]:
@@ -231,12 +245,12 @@ def _value(node: yaml.Node, where: tuple[int | str, ...], lines: dict[tuple[int 
     """A node as plain values; `lines` learns where each of them stands."""
     lines.setdefault(where, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
-        yaml.SafeLoader("").flatten_mapping(node)  # merge keys: <<
+        _refuse_twins(node)
+        yaml.SafeLoader("").flatten_mapping(node)  # merge keys: <<; what they bring stands first, and gives way
+        values = {_scalar(key_node): (key_node, value_node) for key_node, value_node in node.value}
+        node.value = list(values.values())  # an alias may bring us here again
         result: dict[Any, Any] = {}
-        for key_node, value_node in node.value:
-            key = _scalar(key_node)
-            if key in result:
-                raise yaml.MarkedYAMLError(problem=f"{key!r} stands here twice", problem_mark=key_node.start_mark)
+        for key, (key_node, value_node) in values.items():
             lines[(*where, key)] = key_node.start_mark.line + 1
             result[key] = _value(value_node, (*where, key), lines)
         return result
@@ -245,8 +259,22 @@ def _value(node: yaml.Node, where: tuple[int | str, ...], lines: dict[tuple[int 
     return _scalar(node)
 
 
+def _refuse_twins(node: yaml.MappingNode) -> None:
+    seen = set()
+    for key_node, _ in node.value:
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise yaml.MarkedYAMLError(problem="a key must be a plain value", problem_mark=key_node.start_mark)
+        if key_node.value in seen:
+            problem = f"{key_node.value!r} stands here twice"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
+        seen.add(key_node.value)
+
+
 def _scalar(node: yaml.Node) -> Any:
-    return yaml.SafeLoader("").construct_object(node, deep=True)
+    try:
+        return yaml.SafeLoader("").construct_object(node, deep=True)
+    except (ValueError, OverflowError) as error:
+        raise yaml.MarkedYAMLError(problem=str(error), problem_mark=node.start_mark) from None
 
 
 def _line(lines: Mapping[tuple[int | str, ...], int], where: tuple[int | str, ...]) -> int:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import IntFlag
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from warren.errors import WarrenError
@@ -130,11 +130,17 @@ class Part(NamedTuple):
     head: Head | None = None
 
 
+def _known(kind: type[NamedTuple]) -> BeforeValidator:
+    """Blind to what newer senders add at the end of a tuple, too."""
+    size = len(kind._fields)
+    return BeforeValidator(lambda value: value[:size] if isinstance(value, list) and len(value) > size else value)
+
+
 class Chunks(Message):
     """All that a worker has ready for one gateway. Payload: the bytes of the parts, one after the other."""
 
     kind: Literal["chunks"] = "chunks"
-    parts: tuple[Part, ...]
+    parts: tuple[Annotated[Part, _known(Part)], ...]
 
     def split(self) -> Iterator[tuple[Part, bytes]]:
         at = 0
@@ -156,7 +162,7 @@ class Resume(Message):
 
     kind: Literal["resume"] = "resume"
     reply_to: str
-    wants: tuple[Want, ...]
+    wants: tuple[Annotated[Want, _known(Want)], ...]
 
 
 class Claim(Message):

@@ -77,8 +77,10 @@ class WarrenError(Exception):
         cls, detail: dict[str, Any], status: int | None = None, retry_after: float | None = None
     ) -> "WarrenError":
         """The error that `detail` was made of, in another process."""
-        code = detail.get("code")
-        kind = _BY_CODE.get(code, cls) if isinstance(code, str) else cls
+        code = detail.get("code") if isinstance(detail.get("code"), str) else None
+        kind = _BY_CODE.get(code, cls) if code is not None else cls
+        if kind is cls and detail.get("type") == InvalidRequest.type and status is not None and status < 500:
+            kind = NotFound if status == NotFound.status else InvalidRequest  # their codes are many, or none
         error = kind(str(detail.get("message") or "The request failed."), code=code, status=status)
         error.type = detail.get("type") or kind.type
         error.param = detail.get("param")

@@ -23,7 +23,11 @@ _INPUTS = {
 
 
 class Fold:
-    """The response that the events so far make. Events it does not know change nothing."""
+    """The response that the events so far make. Events it does not know change nothing.
+
+    One that does not fit, of an item that is not there, say, raises a LookupError, TypeError or ValueError and
+    changes nothing either.
+    """
 
     def __init__(self, response: Item | None = None) -> None:
         self._response: Item = response or {}
@@ -32,12 +36,15 @@ class Fold:
 
     def feed(self, event: Event) -> None:
         kind = str(event["type"])
-        self._follow(kind, event)
-        if "response" in event:
+        if isinstance(event.get("response"), dict):
+            self._pieces.clear()
+            self._open.clear()
             self._response = dict(event["response"])
             self._response["output"] = list(self._response.get("output") or [])
         elif kind.startswith("response.output_item."):
-            self._place(self._response["output"], event["output_index"], deepcopy(event["item"]))
+            index = event["output_index"]
+            self._place(self._response["output"], index, deepcopy(event["item"]))
+            self._pieces = {place: pieces for place, pieces in self._pieces.items() if place[0] != index}
         elif kind.endswith((".delta", ".done")):
             self._text(event, *kind.rsplit(".", 1))
         elif kind == "response.content_part.added":
@@ -47,6 +54,7 @@ class Fold:
         elif kind == "response.output_text.annotation.added":
             part = self._item(event)["content"][event["content_index"]]
             self._place(part["annotations"], event["annotation_index"], event["annotation"])
+        self._follow(kind, event)
 
     @property
     def response(self) -> Item:
@@ -60,20 +68,20 @@ class Fold:
                 item[field][part][key] = "".join(pieces)
         return self._response
 
-    def closing(self) -> list[Event]:
-        """The events that close what is open, as incomplete; feed them like any others."""
+    def closing(self, status: str = "incomplete") -> list[Event]:
+        """The events that close what is open; feed them like any others."""
         response = self.response
         made: list[Event] = []
         for index, parts in sorted(self._open.items()):
             item = response["output"][index]
             place = {"item_id": item.get("id", ""), "output_index": index}
             for field, at in sorted(parts):
-                made += (_part if field == "content" else _summary)(place, at, item[field][at])[-2:]
+                made += (_part if field == "content" else _summary)(place, at, item[field][at])[1:][-2:]
             if item["type"] == "function_call":
                 made += _arguments(place, item)[-1:]
             elif item["type"] == "custom_tool_call":
                 made += _whole("response.custom_tool_call_input", place, "input", item["input"])[-1:]
-            closed = {**item, "status": "incomplete"} if "status" in item else item
+            closed = {**item, "status": status} if "status" in item else item
             made.append({"type": "response.output_item.done", "output_index": index, "item": closed})
         return made
 
@@ -106,12 +114,14 @@ class Fold:
             place = (event["output_index"], key, -1)
         else:
             return
-        if step == "delta":
-            self._pieces.setdefault(place, []).append(event["delta"])
-            return
-        self._pieces.pop(place, None)
         target = self._item(event) if place[2] < 0 else self._item(event)[place[1]][place[2]]
-        target[key] = event[key]
+        if step == "done":
+            target[key] = event[key]
+            self._pieces.pop(place, None)
+        elif isinstance(target[key], str) and isinstance(event["delta"], str):
+            self._pieces.setdefault(place, []).append(event["delta"])
+        else:
+            raise TypeError("not text")
 
     def _item(self, event: Event) -> Item:
         item: Item = self._response["output"][event["output_index"]]
@@ -119,10 +129,9 @@ class Fold:
 
     @staticmethod
     def _place(values: list[Any], index: int, value: Any) -> None:
-        if index < len(values):
-            values[index] = value
-        else:
-            values.append(value)
+        if not 0 <= index <= len(values):
+            raise IndexError(index)
+        values[index : index + 1] = [value]
 
 
 def fold(events: Iterable[Event]) -> Item:
@@ -134,11 +143,16 @@ def fold(events: Iterable[Event]) -> Item:
 
 def interrupted(response: Item, code: str, message: str) -> Item:
     """This response as it stands when nobody will go on with it."""
+    return {**cut(response), "status": "failed", "error": {"code": code, "message": message}}
+
+
+def cut(response: Item) -> Item:
+    """This response with what is open in it marked as incomplete."""
     output = [
         {**item, "status": "incomplete"} if item.get("status") == "in_progress" else item
         for item in response.get("output", [])
     ]
-    return {**response, "status": "failed", "output": output, "error": {"code": code, "message": message}}
+    return {**response, "output": output}
 
 
 def failure(response: Item, param: str | None = None) -> list[Event]:
@@ -193,7 +207,8 @@ def whole_item(index: int, item: Item) -> Iterator[Event]:
             inner = [event for at, part in enumerate(parts) for event in _part(place, at, part)]
         case {"type": "reasoning"}:
             opened["summary"] = []
-            inner = [event for at, part in enumerate(item.get("summary", [])) for event in _summary(place, at, part)]
+            parts = item.get("summary") or []
+            inner = [event for at, part in enumerate(parts) for event in _summary(place, at, part)]
             if item.get("content"):
                 opened["content"] = []
                 inner += [event for at, part in enumerate(item["content"]) for event in _part(place, at, part)]
@@ -203,7 +218,7 @@ def whole_item(index: int, item: Item) -> Iterator[Event]:
         case {"type": "custom_tool_call", "input": text}:
             opened["input"] = ""
             inner = _whole("response.custom_tool_call_input", place, "input", text)
-    if "status" in opened and inner:
+    if opened.get("status") in ("completed", "incomplete"):
         opened["status"] = "in_progress"
     yield {"type": "response.output_item.added", "output_index": index, "item": opened}
     yield from inner

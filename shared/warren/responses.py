@@ -115,7 +115,7 @@ _BRANCHES = frozenset({"str", "constrained-str", "list[dict[str,any]]", "dict[st
 
 def blank(request: Item, *, response_id: str, created_at: float) -> Item:
     """The response object before anything has happened: every key of the API, and true echoes of the request."""
-    given = {key: value for key, value in request.items() if value is not None}
+    given = _given(request)
     response: Item = {
         "id": response_id,
         "object": "response",
@@ -136,12 +136,12 @@ def blank(request: Item, *, response_id: str, created_at: float) -> Item:
         "frequency_penalty": given.get("frequency_penalty", 0),
         "previous_response_id": given.get("previous_response_id"),
         "prompt_cache_key": given.get("prompt_cache_key"),
-        "reasoning": {"effort": None, "summary": None, **given.get("reasoning", {})},
+        "reasoning": {"effort": None, "summary": None} | _given(given.get("reasoning", {})),
         "safety_identifier": given.get("safety_identifier"),
         "service_tier": given.get("service_tier", "auto"),
         "store": given.get("store", True),
         "temperature": given.get("temperature", 1),
-        "text": {"format": {"type": "text"}, "verbosity": "medium", **given.get("text", {})},
+        "text": {"format": {"type": "text"}, "verbosity": "medium"} | _given(given.get("text", {})),
         "tool_choice": given.get("tool_choice", "auto"),
         "tools": [_tool(tool) for tool in given.get("tools", [])],
         "top_logprobs": given.get("top_logprobs", 0),
@@ -152,6 +152,11 @@ def blank(request: Item, *, response_id: str, created_at: float) -> Item:
     if "user" in given:
         response["user"] = given["user"]
     return response
+
+
+def _given(values: Item) -> Item:
+    """Null means the default."""
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _tool(tool: Item) -> Item:

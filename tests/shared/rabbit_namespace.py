@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Self
 
 import aio_pika
+
 from warren import ids
 from warren.bus.rabbit import RabbitBus
 

@@ -6,13 +6,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
 import pytest
+
+from tests.shared.rabbit_namespace import RabbitNamespace
 from warren import ids
 from warren.bus import DELIVERY_LIMIT, LEDGER_ASK, LEDGER_WRITE, MAX_MESSAGE, Bus, Delivery, Depth, dead, jobs
 from warren.bus.memory import Letter, MemoryBroker
 from warren.contracts import Fetched, Message, Ping, Pong, Rebuild
 from warren.errors import CallTimeout, InvalidRequest, Overloaded, RequestTooLarge, Unroutable, WarrenError
-
-from tests.shared.rabbit_namespace import RabbitNamespace
 
 pytestmark = pytest.mark.anyio
 SOON = 10.0

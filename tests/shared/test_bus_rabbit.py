@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 import aio_pika
 import pytest
+
+from tests.rig.rabbitmq import RabbitMQ, free_ports
+from tests.shared.rabbit_namespace import RabbitNamespace
 from warren.bus import LEDGER_ASK, LEDGER_WRITE, Delivery, dead, jobs
 from warren.bus.rabbit import RabbitBus
 from warren.contracts import Fetched, Message, Ping, Pong, Rebuild
 from warren.errors import BusUnavailable, CallTimeout, PublishUnknown
-
-from tests.rig.rabbitmq import RabbitMQ, free_ports
-from tests.shared.rabbit_namespace import RabbitNamespace
 
 pytestmark = pytest.mark.anyio
 AT = jobs("test")
@@ -110,7 +110,6 @@ async def test_what_a_killed_process_had_comes_again(space: RabbitNamespace, bus
 
 
 async def test_an_inbox_that_is_not_read_is_bounded_and_keeps_the_newest(rabbitmq: RabbitMQ) -> None:
-    payload = bytes(200_000)
     async with (
         RabbitNamespace.fresh(rabbitmq.url, length=10) as space,
         process(space, "inbox") as frozen,
@@ -118,15 +117,15 @@ async def test_an_inbox_that_is_not_read_is_bounded_and_keeps_the_newest(rabbitm
     ):
         address = await line(frozen)
         frozen.send_signal(signal.SIGSTOP)
-        for message in numbered(200):
-            await bus.post(address, message.model_copy(update={"payload": payload}))
+        for message in numbered(1000):
+            await bus.post(address, message)
         frozen.send_signal(signal.SIGCONT)
         got = [int(await line(frozen))]
-        while got[-1] != 199:
+        while got[-1] != 999:
             got.append(int(await line(frozen)))
-    assert len(got) < 200, "socket buffers took all of it"
+    assert len(got) <= 300
     assert got == sorted(got)
-    assert got[-10:] == list(range(190, 200))
+    assert got[-10:] == list(range(990, 1000))
 
 
 @pytest.mark.own_broker
@@ -189,6 +188,7 @@ async def test_handlers_outlive_the_broker(rabbitmq: RabbitMQ, bus: RabbitBus) -
         try:
             await bus.send(AT, PING)
             await until(lambda: len(started) == 1)
+            await asyncio.sleep(2)  # RabbitMQ 3.10 finds no leader again for a queue that was only just declared
             rabbitmq.kill()
             await restart(rabbitmq)
             await until(lambda: bus.connected, within=BACK)
@@ -229,12 +229,14 @@ async def test_closed_connections_come_back_time_and_again(rabbitmq: RabbitMQ, s
                 await asyncio.sleep(0.001)
 
         senders = [asyncio.create_task(sender()) for _ in range(5)]
-        for times in range(1, 6):
-            await asyncio.to_thread(rabbitmq.ctl, "close_all_connections", "test")
-            await until(lambda times=times: len(restored) >= times and bus.connected, within=BACK)  # type: ignore[misc]
-        for task in senders:
-            task.cancel()
-        await asyncio.gather(*senders, return_exceptions=True)
+        try:
+            for times in range(1, 6):
+                await asyncio.to_thread(rabbitmq.ctl, "close_all_connections", "test")
+                await until(lambda times=times: len(restored) >= times and bus.connected)  # type: ignore[misc]
+        finally:
+            for task in senders:
+                task.cancel()
+            await asyncio.gather(*senders, return_exceptions=True)
         assert await bus.call(bus.address, PING) == Pong()
         await until(lambda: handled.issuperset(sent))
         assert await consumers(rabbitmq, space) == ["inbox", "inbox", AT]  # its inbox and its ear
@@ -355,16 +357,17 @@ async def test_a_lost_channel_disturbs_no_handler_and_is_opened_again(bus: Rabbi
 
 
 async def test_a_deleted_queue_is_made_again(space: RabbitNamespace, bus: RabbitBus) -> None:
-    got = asyncio.Event()
+    got: list[Delivery] = []
 
-    async def handler(_: Delivery) -> None:
-        got.set()
+    async def handler(delivery: Delivery) -> None:
+        got.append(delivery)
 
     async with await aio_pika.connect(space.url) as connection, connection.channel() as channel:
         async with bus.serve(AT, handler):
+            await bus.send(AT, PING)
             await channel.queue_delete(space.queue(AT))
             await bus.send(AT, PING)
-            await until(got.is_set)
+            await until(lambda: len(got) == 2)
         await channel.queue_delete(space.queue(AT))
         await bus.send(AT, PING)
     assert (await bus.depth(AT)).ready == 1

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+
 from warren import local_model, sse
 from warren.settings import Complaint
 

@@ -8,8 +8,8 @@ from uuid import uuid4
 import httpx
 import openai
 import pytest
-from tests.rig.legal import check_stream, parse_sse
 
+from tests.rig.legal import check_stream, parse_sse
 from tests.rig.services import KEY
 from tests.system.conftest import System
 

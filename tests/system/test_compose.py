@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from pydantic_settings import BaseSettings
+
 from warren import config
 from warren_gateway.settings import GatewaySettings
 from warren_ledger.settings import LedgerSettings

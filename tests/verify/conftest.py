@@ -53,9 +53,7 @@ class Fleet:
 
 
 @pytest.fixture
-async def fleet(
-    broker: RabbitMQ, database: Mongod, upstream: FakeProvider, tmp_path: Path
-) -> AsyncIterator[Fleet]:
+async def fleet(broker: RabbitMQ, database: Mongod, upstream: FakeProvider, tmp_path: Path) -> AsyncIterator[Fleet]:
     url = f"{database.url}verify_{uuid4().hex[:8]}"
     with stack(broker.url, url, models(upstream.url, *MODELS), tmp_path) as services:
         made = Fleet(services, upstream, broker, database)

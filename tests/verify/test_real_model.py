@@ -52,5 +52,5 @@ async def test_a_session_by_curl_remembers_what_it_should(url: str) -> None:
 
 def _curl(url: str, body: dict[str, str]) -> dict:  # type: ignore[type-arg]
     command = ["curl", "-s", f"{url}/v1/responses", "-H", "Content-Type: application/json",
-               "-H", f"Authorization: Bearer {KEY}", "-d", json.dumps({"model": "smollm2", **body})]  # fmt: skip
+               "-H", f"Authorization: Bearer {KEY}", "-d", json.dumps({"model": "smollm2", "max_output_tokens": 100, **body})]  # fmt: skip
     return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)  # type: ignore[no-any-return]

@@ -4,10 +4,10 @@ import asyncio
 from functools import partial
 
 import structlog
+
 from warren import config, log, telemetry
 from warren.bus.rabbit import RabbitBus
 from warren.settings import load, run
-
 from warren_gateway.run import gateway
 from warren_gateway.settings import GatewaySettings, master_key
 

@@ -7,13 +7,13 @@ from time import monotonic
 from typing import Any
 
 import structlog
-import warren
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
-from warren.errors import NotFound, WarrenError
 
+import warren
+from warren.errors import NotFound, WarrenError
 from warren_gateway.gateway import Gateway
 from warren_gateway.routes import health, models, responses
 

@@ -3,6 +3,7 @@
 import hmac
 
 from starlette.requests import HTTPConnection
+
 from warren.errors import Unauthorized
 
 ACCOUNT = "default"

@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 from pydantic_core import from_json, to_json
+
 from warren import events, sse
 from warren.bus import LEDGER_ASK, LEDGER_WRITE, Bus, jobs
 from warren.contracts import (
@@ -36,7 +37,6 @@ from warren.errors import (
     WarrenError,
 )
 from warren.responses import Item, blank, items
-
 from warren_gateway.flight import Flight, Taken
 
 log = structlog.get_logger("warren.gateway")

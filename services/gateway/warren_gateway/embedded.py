@@ -16,18 +16,18 @@ from typing import Annotated, Any
 import structlog
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
+
 from warren import config as configuration
 from warren import local_model, log, telemetry
 from warren.bus.memory import MemoryBroker
 from warren.config import Config
 from warren.settings import drained, load, run
+from warren_gateway.run import gateway
+from warren_gateway.settings import HttpSettings, master_key
 from warren_ledger.ledger import recording
 from warren_ledger.store.sqlite import SqliteStore
 from warren_worker.handler import working
 from warren_worker.upstream import Patience
-
-from warren_gateway.run import gateway
-from warren_gateway.settings import HttpSettings, master_key
 
 QUESTION = "Say hello in one short sentence."
 

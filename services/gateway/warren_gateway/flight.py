@@ -27,6 +27,8 @@ class Taken(Enum):
     OLD = auto()
     GAP = auto()
     """Parts before it are missing: ask for them."""
+    ASKED = auto()
+    """Parts before it are missing, and have been asked for."""
     FOREIGN = auto()
     """Of an attempt that is not shown: tell it to stop."""
 
@@ -51,9 +53,9 @@ class Flight:
         self.abandoned = False
         self.heard_at = now
         self.asked_at: float | None = None
-        """When it was last asked to resume, if nothing has been heard since."""
+        """When it was last asked to resume, if it has not answered since."""
         self.asked = 0
-        """How often, since something was heard."""
+        """How often, since it answered."""
         self.told: str | None = None
         """The worker that was told to stop."""
         self.closing = False
@@ -75,13 +77,16 @@ class Flight:
         if part.attempt != self.attempt:
             return Taken.FOREIGN
         self.heard_at = now
-        self.asked_at, self.asked = None, 0
         if part.head is not None:
             self.worker = part.head.worker
-        if part.flags & Flag.ECHO:
-            return Taken.GAP if part.number > self.number else Taken.OLD
-        if part.number != self.number:
-            return Taken.GAP if part.number > self.number else Taken.OLD
+        if part.number > self.number:
+            if self.asked_at is not None:
+                return Taken.ASKED
+            self.asked_at = now
+            return Taken.GAP
+        self.asked_at, self.asked = None, 0
+        if part.flags & Flag.ECHO or part.number < self.number:
+            return Taken.OLD
         self.number += 1
         self._show(part, data)
         return Taken.YES
@@ -94,7 +99,7 @@ class Flight:
             return "ended"
         if attempt == self.attempt:
             return "run"
-        if self.attempt is not None and self.worker is not None:
+        if self.attempt is not None and (self.worker is not None or self.latched):
             if self._doubted_at is None or self.heard_at > self._doubted_at:
                 self._doubted_at = now
                 return "probe"

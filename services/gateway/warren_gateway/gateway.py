@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from fastapi import Request
+
 from warren.bus import LEDGER_ASK, Bus
 from warren.config import Config
 from warren.contracts import Message, Ping, Pong
 from warren.errors import BusUnavailable, CallTimeout, LedgerUnavailable, Overloaded, WarrenError
 from warren.ids import Signer
-
 from warren_gateway.auth import Keys
 from warren_gateway.dispatch import Dispatch
 

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager, suppress
 from warren.bus import Bus
 from warren.config import Config
 from warren.ids import Signer
-
 from warren_gateway.app import build
 from warren_gateway.auth import Keys
 from warren_gateway.dispatch import dispatching

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 from fastapi import FastAPI
+
 from warren.settings import Complaint
 
 _BACKSTOP = 5.0

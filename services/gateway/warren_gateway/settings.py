@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
+
 from warren.config import Config
 from warren.settings import Complaint, ServiceSettings, Settings
 

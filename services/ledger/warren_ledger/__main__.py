@@ -4,10 +4,10 @@ import asyncio
 from functools import partial
 
 import structlog
+
 from warren import log, telemetry
 from warren.bus.rabbit import RabbitBus
 from warren.settings import drained, load, run
-
 from warren_ledger.ledger import recording
 from warren_ledger.settings import LedgerSettings
 from warren_ledger.store.mongo import MongoStore

@@ -9,6 +9,7 @@ from typing import TypeVar
 import structlog
 from opentelemetry.trace import SpanKind
 from pydantic_core import from_json, to_json
+
 from warren import ids, responses
 from warren.bus import LEDGER_ASK, LEDGER_WRITE, Bus, Delivery, dead, jobs
 from warren.contracts import (
@@ -30,7 +31,6 @@ from warren.contracts import (
 )
 from warren.errors import InvalidRequest, LedgerUnavailable
 from warren.telemetry import span
-
 from warren_ledger import history
 from warren_ledger.batch import Batcher
 from warren_ledger.patience import until_there, until_up

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import structlog
+
 from warren.errors import LedgerUnavailable
 
 T = TypeVar("T")

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
-from warren.settings import ServiceSettings
 
+from warren.settings import ServiceSettings
 from warren_ledger.store import KEEP
 
 

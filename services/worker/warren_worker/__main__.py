@@ -5,10 +5,10 @@ import os
 from functools import partial
 
 import structlog
+
 from warren import config, log, telemetry
 from warren.bus.rabbit import RabbitBus
 from warren.settings import Complaint, drained, load, run
-
 from warren_worker.handler import working
 from warren_worker.settings import WorkerSettings
 from warren_worker.upstream import Patience

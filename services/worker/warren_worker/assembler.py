@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 from pydantic_core import from_json
+
 from warren import events, ids
 from warren.contracts import Usage
 from warren.errors import UpstreamError, UpstreamTruncated, WarrenError
 from warren.events import Event, Fold
 from warren.responses import Item
-
 from warren_worker.dialect import (
     Arguments,
     Delta,
@@ -59,6 +59,8 @@ class Assembler:
         self._open: _Text | _Reasoning | _Call | None = None
         self._held: list[Delta] = []
         self._native: Fold | None = None
+        self._places: dict[int, int] = {}  # of open native items: the provider's index, and ours
+        self._ending: str | None = None
         self._ended: Item | None = None
         self._stop: Stop | None = None
         self._reported: Usage | None = None
@@ -142,7 +144,7 @@ class Assembler:
     def cancel(self) -> list[Event]:
         """The end of an answer that nobody wants any more."""
         made = list(self._flush("incomplete"))
-        self._response = {**self.response, "status": "cancelled"}
+        self._response = {**events.cut(self.response), "status": "cancelled"}
         self._native = None
         self._response["usage"] = self._usage() if self.shown else None
         return self._number([*made, *events.end(self._response)])
@@ -151,8 +153,9 @@ class Assembler:
         """What the upstream said at the end, over all that the API promises, under what is ours to say."""
         ours = {name: self._response[name] for name in _ECHOED if name in self._response}
         output = self.response["output"] if self._native is not None else []
-        response = {**self._response, **ended, **ours, "output": output}
-        response["usage"] = _merged(self._usage(), ended.get("usage") or {})
+        theirs = {name: value for name, value in ended.items() if value is not None or self._response.get(name) is None}
+        response = {**self._response, **theirs, **ours, "output": output}
+        response["usage"] = self._usage() if self._reported is None else _merged(ended["usage"], self._usage())
         if response["status"] == "completed":
             response["completed_at"] = response["completed_at"] or int(at)
         return response
@@ -180,21 +183,44 @@ class Assembler:
             numbered.append(event)
         return numbered
 
-    def _pass(self, event: Event) -> Iterator[Event]:
-        """A native event, as it came. Of the last one only its response is kept: the end is made here."""
+    def _pass(self, event: Event) -> list[Event]:
+        """A native event, in its place. Of the last one only its response is kept: the end is made here."""
+        if self._ended is not None:
+            return []  # a stream ends once
         if self._native is None:
             self._native = Fold(self._response)
-        made = [event]
-        if "response" in event:
-            ended: Item = event["response"]
-            shown = len(self._native.response["output"])
-            unseen = list(enumerate(ended.get("output") or ()))[shown:]
-            made = [inner for index, item in unseen for inner in events.whole_item(index, item)]
-        for inner in made:
-            self._native.feed(inner)
-            yield inner
+        try:
+            made = self._rest(event["response"]) if "response" in event else [self._placed(event)]
+            for inner in made:
+                self._native.feed(inner)
+        except (AttributeError, LookupError, TypeError, ValueError):
+            raise UpstreamError("The provider sent an event that does not fit its stream.") from None
         if "response" in event:
             self._ended = event["response"]
+        return made
+
+    def _placed(self, event: Event) -> Event:
+        """The event with the index that its item has here: 0, 1, 2 …"""
+        index = event.get("output_index")
+        if index is None:
+            return event
+        if event["type"] == "response.output_item.added":
+            if index in self._places:
+                raise ValueError("this item is open already")
+            self._places[index] = len(self.response["output"])
+        ours = self._places[index]
+        if event["type"] == "response.output_item.done":
+            del self._places[index]
+        return {**event, "output_index": ours}
+
+    def _rest(self, ended: Item) -> list[Event]:
+        """What the end of a native stream holds and its events did not say."""
+        assert self._native is not None
+        made = self._native.closing("incomplete" if ended["status"] == "incomplete" else "completed")
+        shown = len(self._native.response["output"])
+        for index, item in list(enumerate(ended.get("output") or []))[shown:]:
+            made += events.whole_item(index, item)
+        return made
 
     def _say(self, delta: Delta) -> Iterator[Event]:
         if self._held and not isinstance(delta, Arguments):
@@ -223,8 +249,10 @@ class Assembler:
             yield from self._open.feed(delta)
             return
         if isinstance(self._open, _Call) and not self._open.complete:
-            self._held.append(delta)
-            return
+            if self._ending is None:
+                self._held.append(delta)
+                return
+            yield from self._close(self._ending)
         yield from self._close("completed")
         self._open = kind(self._new_id, len(self._response["output"]), delta)
         self._response["output"].append(self._open.item)
@@ -233,8 +261,7 @@ class Assembler:
             yield from self._open.feed(delta)
 
     def _let_go(self) -> Iterator[Event]:
-        """What was held back, now that the open item is complete."""
-        yield from self._close("completed")
+        """What was held back, now that the open item is complete, or all is at its end."""
         held, self._held = self._held, []
         for delta in _grouped(held):
             yield from self._say(delta)
@@ -245,8 +272,8 @@ class Assembler:
             for event in self._native.closing():
                 self._native.feed(event)
                 yield event
-        while self._held:
-            yield from self._let_go()
+        self._ending = status
+        yield from self._let_go()
         yield from self._close(status)
 
     def _close(self, status: str) -> Iterator[Event]:
@@ -257,18 +284,16 @@ class Assembler:
 
 def _grouped(held: list[Delta]) -> list[Delta]:
     """Arguments right behind the call they are for; everything else in its order."""
-    order: list[Delta] = []
+    groups: list[list[Delta]] = []
+    calls: dict[int | str, list[Delta]] = {}
     for delta in held:
-        at = len(order)
         if isinstance(delta, Arguments):
-            mine = [
-                index
-                for index, other in enumerate(order)
-                if isinstance(other, ToolCall | Arguments) and other.call == delta.call
-            ]
-            at = mine[-1] + 1 if mine else at
-        order.insert(at, delta)
-    return order
+            calls[delta.call].append(delta)
+            continue
+        groups.append([delta])
+        if isinstance(delta, ToolCall):
+            calls[delta.call] = groups[-1]
+    return [delta for group in groups for delta in group]
 
 
 class _Text:
@@ -380,12 +405,13 @@ class _Call:
 
     @property
     def complete(self) -> bool:
-        """Whether the arguments so far are whole: JSON that has ended."""
+        """Whether the arguments so far are whole: a JSON object that has ended."""
+        if not self._pieces or not self._pieces[-1].rstrip().endswith("}"):
+            return False
         try:
-            from_json("".join(self._pieces))
+            return isinstance(from_json("".join(self._pieces)), dict)
         except ValueError:
             return False
-        return True
 
     def begin(self) -> Iterator[Event]:
         yield _added(self._index, self.item)
@@ -408,12 +434,12 @@ class _Call:
         yield _done(self._index, self.item)
 
 
-def _merged(ours: Item, theirs: Item) -> Item:
-    """Theirs over ours, one level deep; null says nothing."""
-    result = ours | {name: value for name, value in theirs.items() if value is not None}
+def _merged(theirs: Item, ours: Item) -> Item:
+    """Ours over theirs, one level deep."""
+    result = theirs | ours
     for name, value in ours.items():
         if isinstance(value, dict) and isinstance(theirs.get(name), dict):
-            result[name] = value | theirs[name]
+            result[name] = theirs[name] | value
     return result
 
 

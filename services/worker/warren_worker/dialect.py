@@ -4,7 +4,7 @@ A dialect turns a conversation into the `Call` to make, and the events that come
 assembler makes the Responses event stream of them; only it knows event types, order and numbers.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -75,6 +75,29 @@ class Native:
     """An event that is one of the Responses API already."""
 
     event: dict[str, Any]
+
+
+_MOST_TOKENS = 10**9
+
+
+def plausible(value: Any) -> bool:
+    """Whether this can be a number of tokens."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS
+
+
+def used(read: Any, cached: Any, cache_written: Any, written: Any, reasoned: Any) -> Iterator[Tokens]:
+    """What a provider reports of one call; nothing if it is nonsense, so that an estimate takes its place."""
+    if plausible(read) and plausible(written):
+        details = [int(value) if plausible(value) else 0 for value in (cached, cache_written, reasoned)]
+        yield Tokens(
+            Usage(
+                input_tokens=int(read),
+                cached_tokens=min(details[0], int(read)),
+                cache_write_tokens=details[1],
+                output_tokens=int(written),
+                reasoning_tokens=min(details[2], int(written)),
+            )
+        )
 
 
 Delta = Text | Refusal | Thought | ToolCall | Arguments | Tokens | Stop | UpstreamId | Native

@@ -8,6 +8,7 @@ from time import monotonic, time
 import structlog
 from opentelemetry.trace import SpanKind
 from pydantic_core import from_json, to_json
+
 from warren import events, responses, telemetry
 from warren.bus import LEDGER_WRITE, Bus, Delivery, jobs
 from warren.config import Config
@@ -22,7 +23,6 @@ from warren.errors import (
     WarrenError,
 )
 from warren.sse import DONE, encode
-
 from warren_worker.provider import Endpoint, endpoint
 from warren_worker.relay import Relay, Stream
 from warren_worker.run import Run, attempt_id, confirm, outcome_of

@@ -7,8 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from warren.config import Deployment, Secret
-from warren.errors import UpstreamAuth
-
+from warren.errors import UpstreamAuth, UpstreamUnreachable
 from warren_worker.dialect import Dialect
 
 
@@ -58,10 +57,13 @@ def endpoint(deployment: Deployment, environ: Mapping[str, str]) -> Endpoint:
 
     Raises:
         UpstreamAuth: it names a key that is not there.
+        UpstreamUnreachable: it names an address that is not there.
     """
     provider, params = find(deployment.provider), deployment.params
     given = params.api_base or params.base_url
     base = given.resolve(environ) if given is not None else _first(provider.base_variables, environ)
+    if given is not None and not base:  # never the provider's own address instead: it would get another's key
+        raise UpstreamUnreachable(f"The deployment {deployment.id!r} has no address: {given.variable} is not set.")
     own = base is None or base.rstrip("/") == provider.base_url
     model, chat = deployment.model, params.use_chat_completions_api
     if model.startswith("chat_completions/"):  # LiteLLM's other way to say it
@@ -70,7 +72,7 @@ def endpoint(deployment: Deployment, environ: Mapping[str, str]) -> Endpoint:
         dialect = provider.chat if chat else provider.native
     else:
         dialect = provider.compatible_chat if chat else provider.compatible_native
-    headers = {name: value.resolve(environ) or "" for name, value in params.extra_headers.items()}
+    headers = {name.lower(): value.resolve(environ) or "" for name, value in params.extra_headers.items()}
     if params.organization is not None and (organization := params.organization.resolve(environ)):
         headers["openai-organization"] = organization
     return Endpoint(

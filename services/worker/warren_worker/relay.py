@@ -30,11 +30,12 @@ class Stream:
         self.ended = False
         self.written_at = monotonic()
         self.kept = 0
+        self.pending = 0
+        """Bytes that were written and not cut yet."""
         self._relay = relay
         self._parts: deque[tuple[Part, bytes]] = deque()
         self._number = 0
         self._pending: list[bytes] = []
-        self._pending_size = 0
         self._first = 0
         self._last = -1
         self._flags = Flag.NONE
@@ -44,7 +45,7 @@ class Stream:
         if not self._pending:
             self._first = first
         self._pending.append(data)
-        self._pending_size += len(data)
+        self.pending += len(data)
         self._last = last
         self._flags |= flags
         self.ended = self.ended or bool(flags & Flag.LAST)
@@ -53,7 +54,7 @@ class Stream:
 
     async def caught_up(self) -> None:
         """Wait while more has been written than should wait for the broker."""
-        while self._pending_size > _BEHIND:
+        while self.pending > _BEHIND:
             await self._relay.flushed(self.gateway)
 
     def cut(self) -> tuple[Part, bytes] | None:
@@ -72,7 +73,7 @@ class Stream:
             self.head if self._number == 0 or self._flags & Flag.LAST else None,
         )
         self._pending = []
-        self._pending_size = 0
+        self.pending = 0
         self._flags = Flag.NONE
         self._number += 1
         self._parts.append((part, data))
@@ -82,9 +83,9 @@ class Stream:
         return part, data
 
     def since(self, number: int) -> Iterable[tuple[Part, bytes]]:
-        """The parts from this number on, as far as they are kept; an echo if there are none."""
+        """The parts from this number on; an echo if there are none, or if the first of them are not kept any more."""
         found = [(part, data) for part, data in self._parts if part.number >= number]
-        return found or [(self.echo(), b"")]
+        return found if found and found[0][0].number == number else [(self.echo(), b"")]
 
     def echo(self) -> Part:
         return Part(self.response_id, self.attempt, self._number, 0, -1, 0, int(Flag.ECHO), self.head)
@@ -111,6 +112,8 @@ class Relay:
         if self._streams.get(stream.response_id) is stream:
             del self._streams[stream.response_id]
         self._flush_now(stream)
+        if (before := self._ended.pop(stream.response_id, None)) is not None:
+            self._ended_size -= before[1].kept + 1024
         self._ended[stream.response_id] = (monotonic(), stream)
         self._ended_size += stream.kept + 1024
         while self._ended and (
@@ -135,7 +138,10 @@ class Relay:
             if stream is None:
                 continue
             number = want.number if want.attempt in (None, stream.attempt) else 0
-            self._again.setdefault(to, deque()).extend(stream.since(number))
+            waiting = self._again.get(to, ())  # what of this stream waits there is part of what is wanted, or known
+            others = deque(one for one in waiting if one[0].response_id != want.response_id)
+            self._again[to] = others
+            others.extend(stream.since(number))
         if to in self._again:
             self._wake(to)
 
@@ -178,16 +184,16 @@ class Relay:
         parts: list[tuple[Part, bytes]] = []
         size = 0
         again = self._again.get(gateway, deque())
-        while again and size < _BATCH:
+        while again and (not parts or size + again[0][0].size <= _BATCH):
             parts.append(again.popleft())
-            size += len(parts[-1][1])
+            size += parts[-1][0].size
         if not again:
             self._again.pop(gateway, None)
-        waiting = self._ready.get(gateway, {})
-        while waiting and size < _BATCH:
+        waiting = {} if again else self._ready.get(gateway, {})
+        while waiting and (not parts or size + next(iter(waiting.values())).pending <= _BATCH):
             if (cut := waiting.pop(next(iter(waiting))).cut()) is not None:
                 parts.append(cut)
-                size += len(cut[1])
-        if not waiting:
+                size += cut[0].size
+        if not self._ready.get(gateway):
             self._ready.pop(gateway, None)
         return parts

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from opentelemetry.trace import SpanKind
 from pydantic_core import from_json, to_json
+
 from warren import ids, responses, telemetry
 from warren.bus import LEDGER_ASK, LEDGER_WRITE, Bus
 from warren.contracts import Flag, Head, Job, Outcome, Rebuild, Rebuilt, UpstreamCall
@@ -29,7 +30,6 @@ from warren.errors import (
 from warren.events import Event
 from warren.responses import Item
 from warren.sse import DONE, encode
-
 from warren_worker.assembler import Assembler
 from warren_worker.dialect import Call, Conversation
 from warren_worker.provider import Endpoint

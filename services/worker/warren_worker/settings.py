@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
+
 from warren.settings import ServiceSettings
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from time import time
 
 import httpx
-import warren
 from pydantic_core import to_json
+
+import warren
 from warren import sse
 from warren.errors import (
     DeadlineExceeded,
@@ -16,7 +17,6 @@ from warren.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-
 from warren_worker.dialect import Call
 from warren_worker.provider import Endpoint
 from warren_worker.refusal import inside

@@ -21,6 +21,8 @@ _PATIENCE = 5.0
 """Seconds: the longest that what is let go waits for the socket."""
 _AGAIN = 0.02
 """Seconds before a publish is tried again."""
+_GONE = 0.5
+"""Seconds until consumers know for certain that their queue was deleted; RabbitMQ 3.10 needed less than 0.05."""
 
 
 class Fate(Enum):
@@ -74,7 +76,9 @@ class Publisher:
                 case Fate.RETURNED if inbox:
                     raise Unroutable("Nobody is at that address.")
                 case Fate.RETURNED:
-                    self._declared.discard(to)  # somebody has deleted the queue
+                    # Somebody has deleted the queue. Were it back at once, its consumers would not be told.
+                    self._declared.discard(to)
+                    await asyncio.sleep(_GONE)
                 case Fate.REFUSED if unknown:
                     break
                 case Fate.REFUSED:

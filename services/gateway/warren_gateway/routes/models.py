@@ -3,8 +3,8 @@
 from typing import Any
 
 from fastapi import APIRouter, Request
-from warren.errors import ModelNotFound
 
+from warren.errors import ModelNotFound
 from warren_gateway.gateway import of
 
 router = APIRouter()

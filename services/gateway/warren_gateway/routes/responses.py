@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from opentelemetry.trace import SpanKind
+
 from warren import responses, routing, telemetry
 from warren.bus import LEDGER_ASK, LEDGER_WRITE
 from warren.contracts import Delete, Deleted, Fetch, Fetched, Head, Job, Locate, Located
@@ -19,7 +20,6 @@ from warren.errors import (
     PreviousNotFound,
     RequestTooLarge,
 )
-
 from warren_gateway.dispatch import Dispatch
 from warren_gateway.flight import Flight
 from warren_gateway.gateway import Gateway, of

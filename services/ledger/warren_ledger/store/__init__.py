@@ -19,7 +19,7 @@ KEEP_OPEN = timedelta(days=1)
 """How long a claim stands: far longer than any job may run."""
 MAX_TURNS = 10_000
 """Responses in one chain."""
-MAX_HISTORY = 64 * 1024 * 1024
+MAX_HISTORY = 32 * 1024 * 1024
 """Bytes of content in one chain."""
 
 

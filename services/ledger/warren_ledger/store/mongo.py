@@ -24,10 +24,10 @@ import structlog
 from bson.decimal128 import Decimal128
 from motor.motor_asyncio import AsyncIOMotorClient as Client
 from pymongo.errors import BulkWriteError, ConfigurationError, DocumentTooLarge, DuplicateKeyError, PyMongoError
+
 from warren.contracts import Claim, Outcome, Recorded, UpstreamCall
 from warren.errors import ContextLengthExceeded, LedgerUnavailable
 from warren.settings import Complaint
-
 from warren_ledger.history import walk
 from warren_ledger.store import KEEP, KEEP_OPEN, MAX_HISTORY, MAX_TURNS, OPEN, Chain, Record
 

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic_core import from_json
-from warren import sse
-from warren.contracts import Usage
-from warren.errors import InvalidRequest, UpstreamError, WarrenError
-from warren.responses import Item
+from pydantic_core import from_json, to_json
 
+from warren import sse
+from warren.errors import InvalidRequest, UpstreamError, WarrenError
+from warren.responses import Item, items
 from warren_worker.dialect import (
     Arguments,
     Call,
@@ -25,6 +24,7 @@ from warren_worker.dialect import (
     Tokens,
     ToolCall,
     UpstreamId,
+    used,
 )
 from warren_worker.refusal import inside, refusal
 
@@ -112,12 +112,13 @@ class Chat:
         if instructions := conversation.request.get("instructions"):
             yield {"role": self.developer, "content": instructions}
         assistant: Item | None = None  # text and calls of one turn are one message
-        for at, item in enumerate(conversation.items):
-            message = self._message(item, f"input[{at}]")
+        before = len(conversation.items) - len(items(conversation.request.get("input") or []))
+        for at, item in enumerate(conversation.items, -before):
+            message = self._message(item, f"input[{at}]" if at >= 0 else "previous_response_id")
             if message is None:
                 continue
             if message["role"] == "assistant" and assistant is not None and _joins(assistant, message):
-                assistant.setdefault("tool_calls", []).extend(message["tool_calls"])
+                _join(assistant, message)
                 continue
             if assistant is not None:
                 yield assistant
@@ -152,11 +153,11 @@ class Chat:
     def _said(self, role: str, content: Any, path: str) -> Item:
         match role:
             case "user":
-                return {"role": "user", "content": _parts(content, path, _USER)}
+                return {"role": "user", "content": _parts(content, f"{path}.content", _USER)}
             case "assistant":
-                return {"role": "assistant", "content": _parts(content, path, _ASSISTANT)}
+                return {"role": "assistant", "content": _parts(content, f"{path}.content", _ASSISTANT)}
             case "system" | "developer":
-                return {"role": self.developer, "content": _parts(content, path, _SYSTEM)}
+                return {"role": self.developer, "content": _parts(content, f"{path}.content", _SYSTEM)}
             case _:
                 raise InvalidRequest(
                     f"Invalid value: {role!r}. Supported values are: 'user', 'assistant', 'system' and 'developer'.",
@@ -171,16 +172,29 @@ _ASSISTANT = frozenset({"output_text", "refusal"})
 
 
 def _joins(assistant: Item, message: Item) -> bool:
-    """Calls belong to the message before them; text after calls begins a new one."""
-    return "tool_calls" in message and message["content"] is None and "role" in assistant
+    """Between a call and its result no message may stand: text after calls belongs to them, as text before does."""
+    return "tool_calls" in message or "tool_calls" in assistant
+
+
+def _join(assistant: Item, message: Item) -> None:
+    if "tool_calls" in message:
+        assistant.setdefault("tool_calls", []).extend(message["tool_calls"])
+    elif assistant["content"] is None:
+        assistant["content"] = message["content"]
+    else:
+        assistant["content"] = [*_as_parts(assistant["content"]), *_as_parts(message["content"])]
+
+
+def _as_parts(content: str | list[Item]) -> list[Item]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
 def _parts(content: Any, path: str, allowed: frozenset[str]) -> str | list[Item]:
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
-        raise InvalidRequest(f"Invalid '{path}.content'.", param=f"{path}.content", code="invalid_type")
-    parts = [_part(part, f"{path}.content[{at}]", allowed) for at, part in enumerate(content)]
+        raise InvalidRequest(f"Invalid '{path}'.", param=path, code="invalid_type")
+    parts = [_part(part, f"{path}[{at}]", allowed) for at, part in enumerate(content)]
     if all(part["type"] == "text" for part in parts) and len(parts) == 1:
         text: str = parts[0]["text"]
         return text  # servers that know no parts understand this
@@ -189,7 +203,7 @@ def _parts(content: Any, path: str, allowed: frozenset[str]) -> str | list[Item]
 
 def _part(part: Any, path: str, allowed: frozenset[str]) -> Item:
     kind = part.get("type") if isinstance(part, dict) else None
-    if kind not in allowed:
+    if not isinstance(kind, str) or kind not in allowed:
         known = ", ".join(repr(name) for name in sorted(allowed))
         raise InvalidRequest(
             f"Invalid value: {kind!r}. Supported values are: {known}.", param=f"{path}.type", code="invalid_value"
@@ -217,12 +231,14 @@ def _output(output: Any, path: str) -> str | list[Item]:
                 raise _unsupported(
                     f"{path}[{at}].type", f"{part['type']!r} in a tool's output is not supported with this model"
                 )
-    return _parts(output, path.removesuffix(".output"), _SYSTEM) if isinstance(output, list) else str(output)
+    return _parts(output, path, _SYSTEM)
 
 
 def _tools(request: Mapping[str, Any]) -> Item:
     tools = request.get("tools") or []
     if not tools:
+        if request.get("tool_choice") not in (None, "none", "auto"):
+            raise InvalidRequest("'tool_choice' asks for a tool, and there are none.", param="tool_choice")
         return {}
     body: Item = {"tools": [_tool(tool, f"tools[{at}]") for at, tool in enumerate(tools)]}
     if request.get("parallel_tool_calls") is not None:
@@ -280,7 +296,7 @@ def _effort(reasoning: Mapping[str, Any]) -> Item:
 def _logprobs(request: Mapping[str, Any]) -> Item:
     wanted = "message.output_text.logprobs" in (request.get("include") or ())
     top = request.get("top_logprobs")
-    if top is None:
+    if not top:
         return {"logprobs": True} if wanted else {}
     return {"logprobs": True, "top_logprobs": top}
 
@@ -292,21 +308,22 @@ def _unsupported(path: str, why: str) -> InvalidRequest:
 class ChatReader:
     """Reads one streamed completion."""
 
-    __slots__ = ("_known", "_named")
+    __slots__ = ("_calls", "_count", "_named")
 
     def __init__(self) -> None:
-        self._known: set[int] = set()
+        self._calls: dict[Any, tuple[int, Any]] = {}  # by index: our handle, and the id it came with
+        self._count = 0
         self._named = False
 
     def feed(self, event: sse.Event) -> Iterable[Delta]:
         if event.data == b"[DONE]":
             return
         try:
-            chunk = from_json(event.data)
-        except ValueError:
-            raise UpstreamError("The provider sent an event that is not JSON.") from None
-        if not isinstance(chunk, dict):
-            raise UpstreamError("The provider sent an event that is not an object.")
+            yield from self._chunk(from_json(event.data))
+        except (AttributeError, TypeError, ValueError):
+            raise UpstreamError("The provider sent an event that is no part of a completion.") from None
+
+    def _chunk(self, chunk: Item) -> Iterator[Delta]:
         if chunk.get("error"):
             raise inside(chunk["error"])
         if not self._named and isinstance(chunk.get("id"), str):
@@ -315,31 +332,40 @@ class ChatReader:
         for choice in chunk.get("choices") or ():
             yield from self._choice(choice)
         if isinstance(usage := chunk.get("usage"), dict):
-            yield Tokens(_usage(usage))
+            yield from _usage(usage)
 
     def _choice(self, choice: Item) -> Iterator[Delta]:
         delta = choice.get("delta") or {}
         if thought := delta.get("reasoning_content") or delta.get("reasoning"):
-            yield Thought(str(thought))
+            yield Thought(_text(thought))
         if text := delta.get("content"):
-            yield Text(str(text), _logs(choice.get("logprobs")))
+            yield Text(_text(text), _logs(choice.get("logprobs")))
         if refused := delta.get("refusal"):
-            yield Refusal(str(refused))
+            yield Refusal(_text(refused))
         for call in delta.get("tool_calls") or ():
             yield from self._call(call)
-        if (reason := choice.get("finish_reason")) is not None:
+        if reason := choice.get("finish_reason"):
             if reason not in _STOPS:
                 raise UpstreamError(f"The provider ended its answer with {str(reason)[:40]!r}.")
             yield _STOPS[reason]
 
     def _call(self, call: Item) -> Iterator[Delta]:
-        index = call.get("index", 0)
+        index, id_ = call.get("index"), call.get("id")
         function = call.get("function") or {}
-        if index not in self._known:
-            self._known.add(index)
-            yield ToolCall(index, call.get("id"), str(function.get("name") or ""))
+        name = function.get("name")
+        known = self._calls.get(index)
+        if known is None or (id_ and name and id_ != known[1]):  # some servers count every call as 0, or not at all
+            known = self._calls[index] = self._count, id_
+            self._count += 1
+            yield ToolCall(known[0], str(id_) if id_ else None, _text(name or ""))
         if part := function.get("arguments"):
-            yield Arguments(index, part)
+            yield Arguments(known[0], part if isinstance(part, str) else to_json(part).decode())
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not text")
+    return value
 
 
 def _logs(logprobs: Any) -> list[Item]:
@@ -358,17 +384,13 @@ def _logs(logprobs: Any) -> list[Item]:
     ]
 
 
-def _usage(usage: Item) -> Usage:
+def _usage(usage: Item) -> Iterator[Tokens]:
     read = usage.get("prompt_tokens_details") or {}
     written = usage.get("completion_tokens_details") or {}
-    return Usage(
-        input_tokens=_count(usage.get("prompt_tokens")),
-        cached_tokens=_count(read.get("cached_tokens")),
-        output_tokens=_count(usage.get("completion_tokens")),
-        reasoning_tokens=_count(written.get("reasoning_tokens")),
+    return used(
+        usage.get("prompt_tokens"),
+        read.get("cached_tokens"),
+        None,
+        usage.get("completion_tokens"),
+        written.get("reasoning_tokens"),
     )
-
-
-def _count(value: Any) -> int:
-    """A number of tokens; nonsense counts as none."""
-    return int(value) if isinstance(value, int | float) and 0 <= value < 2**53 else 0

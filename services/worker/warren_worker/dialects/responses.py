@@ -4,20 +4,40 @@ Facts: the OpenAI API reference, "Responses". The response id and the numbers ar
 ids stay the provider's, or items that are sent back would mean nothing to it.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import from_json
+
 from warren import sse
-from warren.contracts import Usage
 from warren.errors import UpstreamError, WarrenError
 from warren.responses import Item
-
-from warren_worker.dialect import Call, Conversation, Delta, Native, Stop, Tokens, UpstreamId
+from warren_worker.dialect import (
+    Arguments,
+    Call,
+    Conversation,
+    Delta,
+    Native,
+    Refusal,
+    Stop,
+    Text,
+    Thought,
+    Tokens,
+    ToolCall,
+    UpstreamId,
+    used,
+)
 from warren_worker.refusal import inside, refusal
 
-_IN_CONTENT = ("response.content_part.", "response.output_text.", "response.refusal.", "response.reasoning_text.")
+_NAME = re.compile(r"response(\.[a-z0-9_]+)+")
+_SAYS = {
+    "response.output_text.delta": Text,
+    "response.refusal.delta": Refusal,
+    "response.reasoning_text.delta": Thought,
+}
+_STOPS: dict[Any, Stop] = {"content_filter": Stop("content_filter")}
 _NOT_SENT = frozenset({"model", "input", "previous_response_id", "stream", "background", "stream_options"})
 
 
@@ -53,77 +73,98 @@ class Responses:
 
 
 class ResponsesReader:
-    """Reads one streamed response."""
+    """Reads one streamed response.
 
-    __slots__ = ("_items", "_named", "_parts")
+    Some servers (llama.cpp) do not say which item an event is about, or keep several open. What these stream is taken
+    for what it says only, and put in order by the assembler.
+    """
+
+    __slots__ = ("_calls", "_loose", "_named")
 
     def __init__(self) -> None:
         self._named = False
-        self._items: list[str] = []
-        self._parts: dict[str, int] = {}
+        self._loose = False
+        self._calls: dict[Any, int] = {}
 
     def feed(self, event: sse.Event) -> Iterable[Delta]:
         if event.data == b"[DONE]":
             return
         try:
-            value = from_json(event.data)
-        except ValueError:
-            raise UpstreamError("The provider sent an event that is not JSON.") from None
-        if not isinstance(value, dict) or not isinstance(value.get("type"), str):
-            raise UpstreamError("The provider sent an event without a type.")
-        response = value.get("response")
-        if isinstance(response, dict):
-            yield from self._lifecycle(value["type"], response)
-        elif value["type"] == "error":
-            raise inside(value.get("error") or value)
-        elif value["type"] != "keepalive":
-            yield Native(self._completed(value))
+            yield from self._event(from_json(event.data))
+        except (AttributeError, LookupError, TypeError, ValueError):
+            raise UpstreamError("The provider sent an event that is no part of a response.") from None
 
-    def _completed(self, event: Item) -> Item:
-        """The event with all the places and lists that the API promises; some servers leave them out."""
+    def _event(self, event: Item) -> Iterator[Delta]:
         kind = event["type"]
-        if kind.startswith("response.output_item."):
-            item = event.setdefault("item", {})
-            if "output_index" not in event:
-                event["output_index"] = self._index(item.get("id"), new=kind.endswith("added"))
-            return event
-        if "item_id" in event and "output_index" not in event:
-            event["output_index"] = self._index(event["item_id"])
-        if kind.startswith(_IN_CONTENT) and "content_index" not in event:
-            if kind == "response.content_part.added":
-                self._parts[event["item_id"]] = self._parts.get(event["item_id"], -1) + 1
-            event["content_index"] = max(0, self._parts.get(event["item_id"], 0))
-        if kind.startswith("response.output_text.") and not kind.endswith("annotation.added"):
-            event.setdefault("logprobs", [])
-        elif kind.startswith("response.content_part.") and event.get("part", {}).get("type") == "output_text":
-            event["part"] = {"annotations": [], "logprobs": [], **event["part"]}
-        return event
+        if kind == "error":
+            raise inside(event.get("error") or event)
+        if not _NAME.fullmatch(kind):
+            return  # a keepalive, or what we cannot know
+        if isinstance(response := event.get("response"), dict):
+            yield from self._lifecycle(kind, response)
+            return
+        if kind == "response.output_item.added" and "output_index" not in event:
+            self._loose = True
+        if self._loose:
+            yield from self._loosely(kind, event)
+        else:
+            yield Native(_completed(kind, event))
 
-    def _index(self, item_id: Any, *, new: bool = False) -> int:
-        if new or item_id not in self._items:
-            self._items.append(item_id)
-        return self._items.index(item_id) if not new else len(self._items) - 1
-
-    def _lifecycle(self, kind: str, response: Item) -> Iterable[Delta]:
+    def _lifecycle(self, kind: str, response: Item) -> Iterator[Delta]:
         if not self._named and isinstance(response.get("id"), str):
             self._named = True
             yield UpstreamId(response["id"])
+        if kind not in ("response.completed", "response.incomplete", "response.failed"):
+            return
+        if isinstance(usage := response.get("usage"), dict):
+            yield from _usage(usage)
         if kind == "response.failed":
             raise inside(response.get("error"))
-        if kind in ("response.completed", "response.incomplete"):
-            if isinstance(usage := response.get("usage"), dict):
-                yield Tokens(_usage(usage))
-            yield Native({"type": kind, "response": response})
+        if self._loose:
+            reason = (response.get("incomplete_details") or {}).get("reason")
+            cut = kind == "response.incomplete"
+            yield _STOPS.get(reason, Stop("max_output_tokens")) if cut else Stop()
+        else:
+            status = kind.removeprefix("response.")
+            yield Native({"type": kind, "response": {**response, "status": status}})
             yield Stop()
 
+    def _loosely(self, kind: str, event: Item) -> Iterator[Delta]:
+        """What this event says, whichever item it is about."""
+        if (says := _SAYS.get(kind)) is not None:
+            yield says(_text(event["delta"]))
+        elif kind == "response.function_call_arguments.delta":
+            call = self._calls.get(event.get("item_id"), len(self._calls) - 1)
+            yield Arguments(call, _text(event["delta"]))
+        elif kind == "response.output_item.added" and event["item"].get("type") == "function_call":
+            item = event["item"]
+            call_id = _text(item["call_id"])
+            self._calls[item.get("id") or call_id] = call = len(self._calls)
+            yield ToolCall(call, call_id, _text(item["name"]))
 
-def _usage(usage: Item) -> Usage:
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not text")
+    return value
+
+
+def _completed(kind: str, event: Item) -> Item:
+    """The event with all the lists that the API promises; some servers leave them out."""
+    if kind in ("response.output_text.delta", "response.output_text.done"):
+        event.setdefault("logprobs", [])
+    elif kind.startswith("response.content_part.") and event["part"].get("type") == "output_text":
+        event["part"] = {"annotations": [], "logprobs": [], **event["part"]}
+    return event
+
+
+def _usage(usage: Item) -> Iterator[Tokens]:
     read = usage.get("input_tokens_details") or {}
     written = usage.get("output_tokens_details") or {}
-    return Usage(
-        input_tokens=usage.get("input_tokens") or 0,
-        cached_tokens=read.get("cached_tokens") or 0,
-        cache_write_tokens=read.get("cache_write_tokens") or 0,
-        output_tokens=usage.get("output_tokens") or 0,
-        reasoning_tokens=written.get("reasoning_tokens") or 0,
+    return used(
+        usage.get("input_tokens"),
+        read.get("cached_tokens"),
+        read.get("cache_write_tokens"),
+        usage.get("output_tokens"),
+        written.get("reasoning_tokens"),
     )

@@ -1,0 +1,74 @@
+# The front door. It needs Python 3.11, make and a shell; everything else goes into .venv.
+#
+#   make up ARGS="--port 4001"      pass flags to `warren up`
+#   make test ARGS="-k ledger -x"   pass flags to pytest (also verify; bench takes its own)
+#   make PYTHON=python3.13 …        use another interpreter for .venv
+
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+MEMBERS := shared services/gateway services/worker services/ledger
+CODE := shared services deploy $(patsubst %/,%,$(sort $(dir $(wildcard bench/*.py)))) $(wildcard tests)
+READY := .venv/.ready
+MAKEFLAGS += --no-print-directory
+
+# What must not be in the repository: somebody's directories, and the hosts that packages were fetched from.
+PLACES := /(root|home|work|Users|opt/(pypi|wheels))/|[p]ypi\.org/simple|files\.pythonhosted\.|registry\.npmjs\.
+
+.PHONY: help setup up test verify lint types bench lock clean
+
+help: ## tell what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: $(READY) ## make .venv with all that is needed, again only when requirements.lock or a pyproject.toml changed
+	@:
+
+$(READY): requirements.lock pyproject.toml $(MEMBERS:%=%/pyproject.toml)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "setup: $(PYTHON) is not Python 3.11 or newer; name one that is: make setup PYTHON=python3.12" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "setup: $(PYTHON) cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 2; }
+	@test -x $(BIN)/pip || { echo "setup: making .venv (about a minute)" >&2; $(PYTHON) -m venv .venv; }
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock >.venv/uv.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r .venv/uv.lock
+	@$(BIN)/uv pip install -q -p .venv --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install -q -p .venv --no-deps --no-build-isolation $(MEMBERS:%=-e %)
+	@touch $@
+
+up: setup ## run everything in one process, with a local model; ARGS are its flags
+	@exec $(BIN)/warren up $(ARGS)
+
+test: setup ## lint, then every test, on a RabbitMQ and a mongod of their own; installs RabbitMQ where it may
+	@test -n "$$WARREN_TEST_AMQP_URL" || \
+	  $(BIN)/python -c 'from tests.rig.rabbitmq import sbin; sbin()' 2>.venv/rabbitmq.log || \
+	  { tail -n 1 .venv/rabbitmq.log | sed 's/^RuntimeError: /test: /' >&2; exit 2; }
+	@$(MAKE) lint
+	@$(BIN)/python -m pytest -q $(ARGS)
+
+verify: setup ## the long runs: faults under load, slow answers, many sessions
+	@$(BIN)/python -m pytest -q --timeout 900 tests/verify $(ARGS)
+
+lint: setup ## style, types, the dependency rule, and no machine's paths
+	@$(BIN)/ruff check -q
+	@$(BIN)/ruff format -q --check || { echo "lint: run $(BIN)/ruff format" >&2; exit 1; }
+	@$(MAKE) types
+	@$(BIN)/lint-imports --no-cache >.venv/imports.log || { cat .venv/imports.log; exit 1; }
+	@git grep --untracked -nIE '$(PLACES)' -- . ':!Makefile'; case $$? in \
+	  0) echo "lint: the lines above name places that only some machines have" >&2; exit 1 ;; \
+	  1) ;; \
+	  *) echo "lint: this must be a git clone" >&2; exit 2 ;; esac
+
+types: setup
+	@$(BIN)/mypy $(CODE)
+
+bench: setup ## measure requests, streams and latency against a fake upstream; ARGS are its flags
+	@exec $(BIN)/python -m bench $(ARGS)
+
+lock: setup ## write requirements.lock anew from the pyproject.toml files
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --group dev --python-version 3.11 \
+	  --no-emit-package warren --no-emit-package warren-gateway --no-emit-package warren-worker \
+	  --no-emit-package warren-ledger pyproject.toml -o requirements.lock
+
+clean: ## remove .venv and caches; data stays
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	@find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
