@@ -4,14 +4,14 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
-from threading import Thread
 
 from bench.load import Load
 from bench.runs import Result, measure
 from bench.stack import Stack
 
-_RATE = 250
+_HERTZ = 250
 _TOP = 40
 
 
@@ -25,31 +25,21 @@ def profile(stack: Stack, name: str, dialect: str, load: Load, keep: Path | None
         raise RuntimeError(f"{stack.name} has no Python process called {name!r}")
     with tempfile.TemporaryDirectory(prefix="warren-bench-") as folder:
         stacks = keep or Path(folder) / "stacks"
-        failed: list[str] = []
-        spy = Thread(target=_spy, args=(stack.parts[name], load.seconds, stacks, failed))
-        measure(stack, dialect, Load(port=0, model=load.model, clients=load.clients, stream=load.stream, seconds=2))
-        spy.start()
+        measure(stack, dialect, replace(load, seconds=2.0))
+        spy = _spy(stack.parts[name], load.seconds, stacks)
         result = measure(stack, dialect, load)
-        spy.join()
-        if failed:
-            raise RuntimeError(f"py-spy: {failed[0]}")
+        _, complaint = spy.communicate()
+        if spy.returncode:
+            raise RuntimeError(f"py-spy: {complaint[-500:]}")
         return _told(result, name, stacks.read_text())
 
 
-def _spy(pid: int, seconds: float, stacks: Path, failed: list[str], *options: str) -> None:
-    command = [
-        str(Path(sys.executable).with_name("py-spy")),
-        "record",
-        "--pid",
-        str(pid),
-        "--function",
-        "--format",
-        "raw",
-    ]
-    options = ["--rate", str(_RATE), "--duration", str(max(1, round(seconds))), "--output", str(stacks)]
-    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
-    if done.returncode:
-        failed.append(done.stderr[-500:])
+def _spy(pid: int, seconds: float, stacks: Path) -> "subprocess.Popen[str]":
+    """Only what holds the interpreter's lock is counted: a thread that waits looks busy otherwise."""
+    binary = str(Path(sys.executable).with_name("py-spy"))
+    command = [binary, "record", "--gil", "--function", "--format", "raw", "--pid", str(pid), "--rate", str(_HERTZ)]
+    options = ["--duration", str(max(1, round(seconds))), "--output", str(stacks)]
+    return subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
 def _told(result: Result, name: str, text: str) -> str:
@@ -61,13 +51,14 @@ def _told(result: Result, name: str, text: str) -> str:
         own[frames[-1]] += int(times)
         for frame in set(frames):
             whole[frame] += int(times)
+    if result.load.stream:
+        unit, rate, cost = "delta", result.deltas, result.per_delta()[name]
+    else:
+        unit, rate, cost = "request", result.rate, result.per_request()[name] * 1000
     samples = max(1, own.total())
-    cost, unit = (
-        (result.per_delta()[name], "delta") if result.load.stream else (result.per_request()[name] * 1000, "request")
-    )
-    done = f"{result.deltas:,.0f} deltas/s" if result.load.stream else f"{result.rate:,.0f} requests/s"
     lines = [
-        f"{name} of {result.system}, {result.dialect}: {done}, {cost:,.1f} µs of its CPU per {unit}, {samples} samples"
+        f"{name} of {result.system}, {result.dialect}: {rate:,.0f} {unit}s/s, {cost:,.1f} µs of its CPU per {unit}; "
+        + f"{samples} samples"
     ]
     for title, counted in (("in the function itself", own), ("with all it calls", whole)):
         lines += ["", f"{title}: share, µs per {unit}"]

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.rig.mongod import ExternalMongod, Mongod
 from tests.rig.rabbitmq import ExternalRabbitMQ, RabbitMQ
@@ -11,6 +12,10 @@ from tests.rig.rabbitmq import ExternalRabbitMQ, RabbitMQ
 OWN_BROKER = "own_broker"
 AMQP_URL = "WARREN_TEST_AMQP_URL"
 MONGO_URL = "WARREN_TEST_MONGO_URL"
+
+# A busy machine is no bug, and a run leaves nothing behind.
+settings.register_profile("warren", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("warren")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -9,12 +9,14 @@ A field is only ever added, with a default; readers ignore what they do not know
 from collections.abc import Iterator
 from decimal import Decimal
 from enum import IntFlag
-from typing import Annotated, Any, Literal, NamedTuple
+from time import time
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from warren.errors import WarrenError
+from warren.responses import Item, items
 
 Terminal = Literal["completed", "incomplete", "failed", "cancelled"]
 
@@ -203,6 +205,30 @@ class Outcome(Message):
     upstream_id: str | None = None
     error: str | None = None
     calls: tuple[UpstreamCall, ...] = ()
+
+    @classmethod
+    def of(
+        cls, job: Job, request: Item, response: Item, *, attempt: str, error: WarrenError | None = None, **more: Any
+    ) -> Self:
+        """How this job ended. With `store: false` that is no content at all, only that it did."""
+        store = request.get("store") is not False
+        body = to_json(response, inf_nan_mode="null") if store else b""
+        said = to_json(items(request["input"]), inf_nan_mode="null") if store else b""
+        return cls(
+            response_id=job.response_id,
+            account=job.account,
+            attempt=attempt,
+            status=response["status"],
+            store=store,
+            model=request["model"],
+            created_at=job.created_at,
+            ended_at=time(),
+            split=len(body),
+            previous_response_id=request.get("previous_response_id"),
+            error=None if error is None else error.code or "invalid_request",
+            payload=body + said,
+            **more,
+        )
 
     @property
     def response(self) -> bytes:

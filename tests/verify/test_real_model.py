@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from openai import NotFoundError, OpenAI
@@ -50,7 +51,9 @@ async def test_a_session_by_curl_remembers_what_it_should(url: str) -> None:
     assert abs(tokens[2] - tokens[0]) < 10
 
 
-def _curl(url: str, body: dict[str, str]) -> dict:  # type: ignore[type-arg]
-    command = ["curl", "-s", f"{url}/v1/responses", "-H", "Content-Type: application/json",
-               "-H", f"Authorization: Bearer {KEY}", "-d", json.dumps({"model": "smollm2", "max_output_tokens": 100, **body})]  # fmt: skip
-    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)  # type: ignore[no-any-return]
+def _curl(url: str, body: dict[str, str]) -> dict[str, Any]:
+    request = json.dumps({"model": "smollm2", "max_output_tokens": 100, **body})
+    headers = ("-H", "Content-Type: application/json", "-H", f"Authorization: Bearer {KEY}")
+    command = ["curl", "-s", f"{url}/v1/responses", *headers, "-d", request]
+    answer: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    return answer

@@ -8,7 +8,7 @@ from time import monotonic, time
 from typing import Any
 
 import structlog
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
 from warren import events, sse
 from warren.bus import LEDGER_ASK, LEDGER_WRITE, Bus, jobs
@@ -36,7 +36,7 @@ from warren.errors import (
     Overloaded,
     WarrenError,
 )
-from warren.responses import Item, blank, items
+from warren.responses import Item, blank
 from warren_gateway.flight import Flight, Taken
 
 log = structlog.get_logger("warren.gateway")
@@ -258,23 +258,7 @@ class Dispatch:
 
     async def _record(self, flight: Flight, job: Job, response: Item, error: WarrenError) -> Recorded | None:
         """Tell the ledger; None if it does not answer now. It gets to know all the same."""
-        request = from_json(job.payload)
-        store = request.get("store") is not False
-        body = to_json(response, inf_nan_mode="null") if store else b""
-        outcome = Outcome(
-            response_id=job.response_id,
-            account=job.account,
-            attempt=flight.attempt or "",
-            status=response["status"],
-            store=store,
-            model=request["model"],
-            created_at=job.created_at,
-            ended_at=time(),
-            split=len(body),
-            previous_response_id=request.get("previous_response_id"),
-            error=error.code,
-            payload=body + (to_json(items(request["input"])) if store else b""),
-        )
+        outcome = Outcome.of(job, from_json(job.payload), response, attempt=flight.attempt or "", error=error)
         try:
             answer = await self._bus.call(LEDGER_WRITE, outcome, timeout=2)
         except WarrenError as failed:

@@ -10,26 +10,33 @@ import structlog
 from opentelemetry.trace import SpanKind
 from pydantic_core import from_json, to_json
 
-from warren import ids, responses
+from warren import events, ids, responses
 from warren.bus import LEDGER_ASK, LEDGER_WRITE, Bus, Delivery, dead, jobs
 from warren.contracts import (
+    Chunks,
     Claim,
+    Claimed,
     Delete,
     Deleted,
     Fetch,
     Fetched,
+    Flag,
+    Head,
     Held,
     Job,
     Locate,
     Located,
     Message,
     Outcome,
+    Part,
     Ping,
     Pong,
     Rebuild,
     Rebuilt,
 )
-from warren.errors import InvalidRequest, LedgerUnavailable
+from warren.errors import BusUnavailable, CallTimeout, InvalidRequest, LedgerUnavailable, WarrenError
+from warren.responses import Item
+from warren.sse import DONE, encode
 from warren.telemetry import span
 from warren_ledger import history
 from warren_ledger.batch import Batcher
@@ -59,7 +66,7 @@ async def recording(bus: Bus, store: Store, request_timeout: float) -> AsyncIter
     limit. What is not finished then is still in its queue.
     """
     async with Batcher.open(store) as batcher:
-        ledger = Ledger(store, batcher, request_timeout)
+        ledger = Ledger(bus, store, batcher, request_timeout)
         async with (
             bus.serve(LEDGER_WRITE, ledger.write, limit=_WRITES),
             bus.serve(dead(jobs("any")), ledger.bury, limit=_DEAD),
@@ -71,7 +78,8 @@ async def recording(bus: Bus, store: Store, request_timeout: float) -> AsyncIter
 class Ledger:
     """Handlers for the ledger's addresses."""
 
-    def __init__(self, store: Store, batcher: Batcher, request_timeout: float) -> None:
+    def __init__(self, bus: Bus, store: Store, batcher: Batcher, request_timeout: float) -> None:
+        self._bus = bus
         self._store = store
         self._batcher = batcher
         self._longest = request_timeout + _MARGIN
@@ -116,7 +124,31 @@ class Ledger:
             return
         with span("ledger dead job", SpanKind.CONSUMER, delivery.headers):
             log.error("no worker could take a job", response_id=job.response_id)
-            await self._batcher.add(_failed(job))
+            response, outcome = _failed(job)
+            await self._batcher.add(outcome)
+            await self._tell(job, response)
+
+    async def _tell(self, job: Job, response: Item) -> None:
+        """End it for the client, as an attempt that claims the request and has nothing to show but this."""
+        attempt = ids.new("att")
+        claim = Claim(response_id=job.response_id, account=job.account, attempt=attempt)
+        try:
+            claimed = await self._bus.call(job.reply_to, claim, timeout=2)
+        except (BusUnavailable, CallTimeout):
+            return  # the gateway is gone, and the client with it
+        if not isinstance(claimed, Claimed) or claimed.verdict != "run":
+            return
+        error = WarrenError(response["error"]["message"])
+        status, body, made = error.status, to_json(error.body()), []
+        if job.stream and claimed.sequence:
+            made = events.failure(response)
+            for number, event in enumerate(made, claimed.sequence):
+                event["sequence_number"] = number
+            status, body = 200, b"".join(map(encode, made)) + DONE
+        head = Head(status=status, worker=self._bus.address)
+        first, last = claimed.sequence, claimed.sequence + len(made) - 1
+        part = Part(job.response_id, attempt, 0, first, last, len(body), int(Flag.LAST), head)
+        await self._bus.post(job.reply_to, Chunks(parts=(part,), payload=body))
 
     async def _locate(self, response_id: str, account: str) -> Located:
         record = await self._if_coming(response_id, lambda: self._store.find(response_id, account))
@@ -158,31 +190,13 @@ class Ledger:
         return await until_there(look, seconds=_ON_ITS_WAY if young else 0)
 
 
-def _failed(job: Job) -> Outcome:
-    """The end of a job that never began. It belongs to no attempt."""
+def _failed(job: Job) -> tuple[Item, Outcome]:
+    """The end of a job that never began, and its record. It belongs to no attempt."""
     try:
         request = {"model": "unknown", "input": [], **from_json(job.payload)}
     except (TypeError, ValueError):
         request = {"model": "unknown", "input": [], "store": False}
-    message = "The request could not be worked on."
-    response = {
-        **responses.blank(request, response_id=job.response_id, created_at=job.created_at),
-        "status": "failed",
-        "error": {"code": "server_error", "message": message},
-    }
-    store = request.get("store") is not False
-    body = to_json(response) if store else b""
-    return Outcome(
-        response_id=job.response_id,
-        account=job.account,
-        attempt="",
-        status="failed",
-        store=store,
-        model=request["model"],
-        created_at=job.created_at,
-        ended_at=time.time(),
-        split=len(body),
-        previous_response_id=request.get("previous_response_id"),
-        error="server_error",
-        payload=body + (to_json(responses.items(request["input"])) if store else b""),
-    )
+    error = WarrenError("The request could not be worked on.")
+    blank = responses.blank(request, response_id=job.response_id, created_at=job.created_at)
+    response = events.interrupted(blank, "server_error", error.message)
+    return response, Outcome.of(job, request, response, attempt="", error=error)

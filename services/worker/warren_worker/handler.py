@@ -12,7 +12,7 @@ from pydantic_core import from_json, to_json
 from warren import events, responses, telemetry
 from warren.bus import LEDGER_WRITE, Bus, Delivery, jobs
 from warren.config import Config
-from warren.contracts import Cancel, Claim, Claimed, Flag, Head, Job, Message, Ping, Pong, Resume
+from warren.contracts import Cancel, Claim, Claimed, Flag, Head, Job, Message, Outcome, Ping, Pong, Resume
 from warren.errors import (
     BusUnavailable,
     CallTimeout,
@@ -25,7 +25,7 @@ from warren.errors import (
 from warren.sse import DONE, encode
 from warren_worker.provider import Endpoint, endpoint
 from warren_worker.relay import Relay, Stream
-from warren_worker.run import Run, attempt_id, confirm, outcome_of
+from warren_worker.run import Run, attempt_id, confirm
 from warren_worker.upstream import Patience, Upstream, connect
 
 log = structlog.get_logger("warren.worker")
@@ -208,7 +208,7 @@ class Worker:
             response["status"] = "cancelled"
         else:
             response = events.interrupted(response, error.code or "server_error", error.message)
-        await confirm(self._bus, outcome_of(job, stream.attempt, request, response, error=error))
+        await confirm(self._bus, Outcome.of(job, request, response, attempt=stream.attempt, error=error))
         if error is not None:
             stream.head = Head(status=error.status, worker=self._bus.address)
             stream.write(to_json(error.body()), flags=Flag.LAST)

@@ -300,51 +300,17 @@ class Run:
 
     async def _record(self, error: WarrenError | None = None) -> None:
         """Hand the outcome to the ledger. Until the broker has it, this job is not over: it is tried for ever."""
-        outcome = outcome_of(
+        outcome = Outcome.of(
             self.job,
-            self.stream.attempt,
             self._request,
             self._assembler.response,
+            attempt=self.stream.attempt,
+            error=error,
             deployment=self._deployment,
             upstream_id=self._assembler.upstream_id,
             calls=tuple(self._calls),
-            error=error,
         )
         await confirm(self._bus, outcome)
-
-
-def outcome_of(
-    job: Job,
-    attempt: str,
-    request: Item,
-    response: Item,
-    *,
-    deployment: str | None = None,
-    upstream_id: str | None = None,
-    calls: tuple[UpstreamCall, ...] = (),
-    error: WarrenError | None = None,
-) -> Outcome:
-    """What the ledger keeps of this end. With `store: false` that is no content at all."""
-    store = request.get("store") is not False
-    body = to_json(response) if store else b""
-    said = to_json(responses.items(request["input"])) if store else b""
-    return Outcome(
-        response_id=job.response_id,
-        account=job.account,
-        attempt=attempt,
-        status=response["status"],
-        store=store,
-        model=request["model"],
-        created_at=job.created_at,
-        ended_at=time(),
-        split=len(body),
-        previous_response_id=request.get("previous_response_id"),
-        deployment=deployment,
-        upstream_id=upstream_id,
-        error=error.code or "invalid_request" if error is not None else None,
-        calls=calls,
-        payload=body + said,
-    )
 
 
 async def confirm(bus: Bus, outcome: Outcome) -> None:

@@ -16,8 +16,8 @@ from aiormq.abc import AbstractConnection
 from aiormq.channel import Channel
 from aiormq.exceptions import (
     AuthenticationError,
-    ConnectionNotAllowed,
     IncompatibleProtocolError,
+    InvalidFrameError,
     ProbableAuthenticationError,
 )
 
@@ -127,7 +127,8 @@ class Link:
             except asyncio.CancelledError:
                 if cancellations():
                     raise
-            except (AuthenticationError, ProbableAuthenticationError, ConnectionNotAllowed) as error:
+            except (AuthenticationError, ProbableAuthenticationError, InvalidFrameError) as error:
+                # InvalidFrameError: a close, where the virtual host should have been opened.
                 trouble.say(error, logging.ERROR)
                 self._tell(BusUnavailable("The broker refuses our user, password or virtual host."))
             except IncompatibleProtocolError as error:

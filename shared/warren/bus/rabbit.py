@@ -32,6 +32,8 @@ from warren.telemetry import headers
 _PERSISTENT = 2
 _PART = 1_000_000
 """Bytes of an answer in one AMQP message."""
+_LOOK = 2.0
+"""Seconds that a look at a queue may take."""
 _TOGETHER = 50
 """Messages to this process that are acknowledged at once."""
 _PATIENCE = 5.0
@@ -188,7 +190,7 @@ class RabbitBus:
 
     async def depth(self, at: str) -> Depth:
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_LOOK):
                 connection = await self._out.connection.get()
                 channel = await connection.channel(publisher_confirms=False)
                 try:

@@ -1,0 +1,270 @@
+"""What travels on the bus keeps its form: every kind has the bytes of its first release here, and they still decode.
+
+A golden file is never changed. A new field has a default, so the old bytes lack it and mean the same.
+"""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic_core import from_json, to_json
+
+from warren import contracts
+from warren.contracts import (
+    AnyMessage,
+    Cancel,
+    Chunks,
+    Claim,
+    Claimed,
+    Delete,
+    Deleted,
+    Fault,
+    Fetch,
+    Fetched,
+    Flag,
+    Head,
+    Held,
+    Job,
+    Locate,
+    Located,
+    Message,
+    Outcome,
+    Part,
+    Ping,
+    Pong,
+    Rebuild,
+    Rebuilt,
+    Recorded,
+    Resume,
+    Undecodable,
+    UpstreamCall,
+    Usage,
+    Want,
+    decode,
+    encode,
+)
+
+GOLDEN = Path(__file__).parent / "golden"
+KINDS: list[type[Message]] = list(get_args(get_args(AnyMessage)[0]))
+ID, ATTEMPT = "resp_0ch3k5q0", "att_0ch3k5q1"
+
+MESSAGES: list[Message] = [
+    Job(
+        response_id=ID,
+        account="acme",
+        plan=("gpt-5-0123456789ab", "gpt-5-ba9876543210"),
+        reply_to="inbox.gateway_1",
+        stream=True,
+        created_at=1763000000.25,
+        deadline=1763000600.25,
+        held=Held(deployment="gpt-5-0123456789ab", upstream_id="resp_68af"),
+        again=True,
+        payload=b'{"model":"gpt-5","input":"line\\nline"}\n\x00',
+    ),
+    Chunks(
+        parts=(
+            Part(ID, ATTEMPT, 0, 0, 1, 5, 0, Head(status=200, worker="inbox.worker_1", deployment="d", tries=2)),
+            Part(ID, ATTEMPT, 1, 2, 7, 4, int(Flag.CONTENT | Flag.LAST)),
+            Part("resp_other", ATTEMPT, 3, 0, -1, 0, int(Flag.ECHO), Head(headers={"a": "b"}, worker="w")),
+        ),
+        payload=b"ev\n\nxda\nt",
+    ),
+    Resume(reply_to="inbox.gateway_1", wants=(Want(ID, ATTEMPT, 7), Want("resp_other", None, 0))),
+    Claim(response_id=ID, account="acme", attempt=ATTEMPT),
+    Claimed(verdict="ended", sequence=2, payload=b'{"id":"resp_0ch3k5q0"}'),
+    Outcome(
+        response_id=ID,
+        account="acme",
+        attempt=ATTEMPT,
+        status="completed",
+        store=True,
+        model="gpt-5",
+        created_at=1763000000.25,
+        ended_at=1763000001.5,
+        split=6,
+        previous_response_id="resp_before",
+        deployment="gpt-5-0123456789ab",
+        upstream_id="resp_68af",
+        error="interrupted",
+        calls=(
+            UpstreamCall(
+                call_id=f"{ATTEMPT}.1",
+                deployment="gpt-5-0123456789ab",
+                provider="openai",
+                model="gpt-5",
+                started_at=1763000000.5,
+                seconds=0.75,
+                first_event_seconds=0.25,
+                status=200,
+                error="upstream_truncated",
+                upstream_request_id="req_1",
+                usage=Usage(
+                    input_tokens=9, cached_tokens=4, cache_write_tokens=1, output_tokens=3, reasoning_tokens=2
+                ),
+                usage_source="reported",
+                cost=Decimal("0.000012300"),
+            ),
+        ),
+        payload=b'{"a":1}[{"b":2}]'.replace(b"1", b""),
+    ),
+    Recorded(won=False, status="completed"),
+    Locate(response_id=ID, account="acme"),
+    Located(found=True, status="completed", held=Held(deployment="d", upstream_id="u")),
+    Fetch(response_id=ID, account="acme"),
+    Fetched(found=True, payload=b'{"id":"resp_0ch3k5q0"}'),
+    Rebuild(response_id=ID, account="acme"),
+    Rebuilt(found=True, hole="resp_gone", payload=b"[]"),
+    Delete(response_id=ID, account="acme"),
+    Deleted(found=True),
+    Cancel(response_id=ID, attempt=ATTEMPT),
+    Ping(),
+    Pong(states={"store": "up"}),
+    Fault(
+        status=429,
+        detail={"message": "No.", "type": "rate_limit_error", "param": None, "code": "rate_limit_exceeded"},
+        retry_after=2.5,
+    ),
+]
+
+
+def of_kind(message: Message) -> str:
+    return message.kind
+
+
+def test_every_kind_has_a_golden_file() -> None:
+    kinds = {kind.model_fields["kind"].default for kind in KINDS}
+    assert kinds == {message.kind for message in MESSAGES} == {path.name for path in GOLDEN.iterdir()}
+
+
+def test_every_message_of_the_module_is_in_the_union() -> None:
+    found = {kind for kind in vars(contracts).values() if isinstance(kind, type) and issubclass(kind, Message)}
+    assert found - {Message} == set(KINDS)
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=of_kind)
+def test_the_bytes_of_the_first_release_still_say_the_same(message: Message) -> None:
+    assert decode((GOLDEN / message.kind).read_bytes()) == message
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=of_kind)
+def test_what_is_encoded_decodes_to_the_same(message: Message) -> None:
+    again = decode(encode(message))
+    assert again == message
+    assert type(again) is type(message)
+    assert again.payload == message.payload
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=of_kind)
+def test_the_header_is_one_line_that_never_holds_the_payload(message: Message) -> None:
+    header, _, payload = encode(message).partition(b"\n")
+    assert from_json(header)["kind"] == message.kind
+    assert "payload" not in from_json(header)
+    assert payload == message.payload
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=of_kind)
+def test_what_a_newer_sender_adds_is_ignored(message: Message) -> None:
+    header, end, payload = (GOLDEN / message.kind).read_bytes().partition(b"\n")
+    assert decode(to_json(_grown(from_json(header))) + end + payload) == message
+
+
+def _grown(value: object, *, tuples: bool = False) -> object:
+    """As a newer sender might write it: one more field in every object, one more place in every tuple of places."""
+    match value:
+        case dict() if not value.keys() & {"store", "a", "message"}:  # free mappings are what they say
+            grown = {key: _grown(inner, tuples=key in ("parts", "wants")) for key, inner in value.items()}
+            return grown | {"new_field": {"deep": [1]}}
+        case list() if tuples:
+            return [[*(_grown(inner) for inner in one), "new"] for one in value]
+        case list():
+            return [_grown(inner) for inner in value]
+        case _:
+            return value
+
+
+def test_a_message_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Ping().payload = b"x"
+
+
+def test_chunks_split_into_their_parts() -> None:
+    chunks = decode((GOLDEN / "chunks").read_bytes())
+    assert isinstance(chunks, Chunks)
+    assert [(part.number, data) for part, data in chunks.split()] == [(0, b"ev\n\nx"), (1, b"da\nt"), (3, b"")]
+
+
+def test_an_outcome_splits_into_response_and_input() -> None:
+    outcome = decode((GOLDEN / "outcome").read_bytes())
+    assert isinstance(outcome, Outcome)
+    assert (outcome.response, outcome.input) == (b'{"a":}', b'[{"b":2}]')
+
+
+def test_money_is_exact() -> None:
+    for cost in ("0.1", "0.000000000000000001", "12345678901234567890.123456789", "0E-10"):
+        call = UpstreamCall(
+            call_id="a.1", deployment="d", provider="p", model="m", started_at=0, seconds=0, cost=Decimal(cost)
+        )
+        outcome = MESSAGES[5].model_copy(update={"calls": (call,)})
+        again = decode(encode(outcome))
+        assert isinstance(again, Outcome)
+        assert str(again.calls[0].cost) == cost
+
+
+def test_a_prompt_does_not_show_in_a_log() -> None:
+    assert "line" not in repr(MESSAGES[0])
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"",
+        b"\n",
+        b"\n\n{}",
+        b"{}",
+        b"null",
+        b"[]",
+        b"[]\nx",
+        b"1\nx",
+        b'"ping"',
+        b'{"kind":"nobody knows"}',
+        b'{"kind":null}',
+        b'{"kind":"claim"}',
+        b'{"kind":"claim","response_id":1,"account":"a","attempt":"b"}',
+        b'{"kind":"chunks","parts":[["r"]]}',
+        b'{"kind":"chunks","parts":[7]}',
+        b'{"kind":"resume","reply_to":"a","wants":{}}',
+        b'{"kind":"ping"',
+        b"[" * 5000,
+        b"\xff\xfe",
+        bytes(range(256)),
+    ],
+)
+def test_garbage_is_undecodable_and_not_repeated(garbage: bytes) -> None:
+    with pytest.raises(Undecodable) as caught:
+        decode(garbage)
+    assert str(caught.value) == "not a message"
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_decode_or_are_undecodable(body: bytes) -> None:
+    with pytest.raises(Undecodable):
+        decode(body)
+
+
+@given(st.binary(max_size=200), st.integers(0, 400))
+def test_a_cut_message_is_a_message_or_undecodable(tail: bytes, at: int) -> None:
+    whole = encode(MESSAGES[0])[:at] + tail
+    try:
+        assert isinstance(decode(whole), Message)
+    except Undecodable:
+        pass
+
+
+@given(st.binary())
+def test_any_payload_arrives_as_it_was(payload: bytes) -> None:
+    assert decode(encode(Fetched(found=True, payload=payload))).payload == payload
