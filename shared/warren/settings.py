@@ -6,9 +6,10 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Literal, NoReturn, TypeVar
+from urllib.parse import urlsplit
 
 import uvloop
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, SettingsError
 
 from warren.errors import WarrenError
@@ -47,7 +48,15 @@ class ServiceSettings(Settings):
     """What a service that is a process of its own has to know."""
 
     amqp_url: SecretStr = SecretStr("amqp://guest:guest@localhost:5672/")
-    """The RabbitMQ broker."""
+    """The RabbitMQ broker; amqp://guest:guest@localhost:5672/ by default."""
+
+    @field_validator("amqp_url")
+    @classmethod
+    def _is_amqp(cls, url: SecretStr) -> SecretStr:
+        parts = urlsplit(url.get_secret_value())
+        if parts.scheme not in ("amqp", "amqps") or not parts.hostname:
+            raise ValueError("it must look like amqp://user:password@host:5672/")
+        return url
 
 
 class Complaint(Exception):
@@ -65,7 +74,8 @@ def load(kind: type[S], *, arguments: list[str] | None = None) -> S:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = "--" + "-".join(str(part) for part in first["loc"]).replace("_", "-")
-        give_up(program, f"{name}: {first['msg']}")
+        message = "it must be given" if first["type"] == "missing" else first["msg"].removeprefix("Value error, ")
+        give_up(program, f"{name}: {message}")
     except SettingsError as error:
         give_up(program, str(error))
 

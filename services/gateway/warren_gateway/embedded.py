@@ -21,7 +21,7 @@ from warren import config as configuration
 from warren import local_model, log, telemetry
 from warren.bus.memory import MemoryBroker
 from warren.config import Config
-from warren.settings import drained, load, run
+from warren.settings import Complaint, drained, load, run
 from warren_gateway.run import gateway
 from warren_gateway.settings import HttpSettings, master_key
 from warren_ledger.ledger import recording
@@ -33,7 +33,9 @@ QUESTION = "Say hello in one short sentence."
 
 
 class UpSettings(HttpSettings):
-    """Serve the API from this process alone: no RabbitMQ, no MongoDB. Without a configuration, with a local model."""
+    """Serve the API from this process alone: no RabbitMQ, no MongoDB. Without a configuration, with a local model.
+    Every flag is a variable, too: --port is WARREN_PORT.
+    """
 
     model_config = SettingsConfigDict(cli_prog_name="warren up")
 
@@ -76,7 +78,10 @@ async def main(settings: UpSettings, stop: asyncio.Event) -> None:
 async def embedded(config: Config, settings: UpSettings) -> AsyncIterator[str]:
     """The three services on one memory bus and one SQLite file, while open; gives the base URL."""
     data = settings.data.expanduser()
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise Complaint(f"--data {data}: {error.strerror}") from None
     if settings.secret is None:
         settings = settings.model_copy(update={"secret": SecretStr(_secret(data / "secret"))})
     broker = MemoryBroker()

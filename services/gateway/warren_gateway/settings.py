@@ -34,7 +34,9 @@ class HttpSettings(Settings):
 
 
 class GatewaySettings(HttpSettings, ServiceSettings):
-    """The gateway speaks HTTP with clients and posts their requests to the workers."""
+    """The gateway speaks HTTP with clients and posts their requests to the workers. Every flag is a variable, too:
+    --amqp-url is WARREN_AMQP_URL.
+    """
 
     model_config = SettingsConfigDict(cli_prog_name="python -m warren_gateway")
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from warren.settings import ServiceSettings
@@ -11,12 +11,21 @@ from warren_ledger.store import KEEP
 
 
 class LedgerSettings(ServiceSettings):
-    """The ledger keeps responses and what they cost, in MongoDB."""
+    """The ledger keeps responses and what they cost, in MongoDB. Every flag is a variable, too: --amqp-url is
+    WARREN_AMQP_URL.
+    """
 
     model_config = SettingsConfigDict(cli_prog_name="python -m warren_ledger")
 
     mongo_url: SecretStr = SecretStr("mongodb://localhost:27017/warren")
-    """Where the database is."""
+    """Where the database is; mongodb://localhost:27017/warren by default."""
+
+    @field_validator("mongo_url")
+    @classmethod
+    def _is_mongo(cls, url: SecretStr) -> SecretStr:
+        if not url.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
+            raise ValueError("it must look like mongodb://host:27017/warren")
+        return url
 
     keep: Annotated[timedelta, Field(gt=timedelta())] = KEEP
     """Forget the content of responses after this long (P30D: 30 days; or seconds); what they cost stays known."""

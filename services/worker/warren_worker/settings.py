@@ -10,7 +10,9 @@ from warren.settings import ServiceSettings
 
 
 class WorkerSettings(ServiceSettings):
-    """The worker takes jobs, calls the providers and sends back what they say. Start more to serve more."""
+    """The worker takes jobs, calls the providers and sends back what they say. Start more to serve more. Every
+    flag is a variable, too: --amqp-url is WARREN_AMQP_URL.
+    """
 
     model_config = SettingsConfigDict(cli_prog_name="python -m warren_worker")
 

@@ -2,7 +2,7 @@
 
 Two connections, one to publish and one to consume: a broker short of memory stops reading from publishers, and
 acknowledgements must still get through. A channel per concern: one mistake on a channel costs everything on it.
-aio_pika connects; publishing and consuming go to aiormq's channels below it, which costs half as much.
+aio_pika connects; publishing and consuming go to aiormq's channels below it, which costs a third less CPU.
 """
 
 import asyncio
@@ -112,6 +112,7 @@ class RabbitBus:
             await asyncio.gather(bus._out.tried, bus._in.tried)
             for held in (bus._publisher.confirmed, bus._publisher.plain, bus._inbox):
                 await stack.enter_async_context(bus._holding(held))
+            stack.callback(lambda: bus._restoring and bus._restoring.cancel())
             yield bus
 
     @property
