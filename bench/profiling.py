@@ -56,10 +56,8 @@ def _told(result: Result, name: str, text: str) -> str:
     else:
         unit, rate, cost = "request", result.rate, result.per_request()[name] * 1000
     samples = max(1, own.total())
-    lines = [
-        f"{name} of {result.system}, {result.dialect}: {rate:,.0f} {unit}s/s, {cost:,.1f} µs of its CPU per {unit}; "
-        + f"{samples} samples"
-    ]
+    done = f"{rate:,.0f} {unit}s/s, {cost:,.1f} µs of its CPU per {unit}; {samples} samples"
+    lines = [f"{name} of {result.system}, {result.dialect}: {done}"]
     for title, counted in (("in the function itself", own), ("with all it calls", whole)):
         lines += ["", f"{title}: share, µs per {unit}"]
         lines += [

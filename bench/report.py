@@ -24,7 +24,7 @@ def tables(results: Sequence[Result]) -> str:
             *_section("Requests, not streamed, closed loop", _closed(closed)),
             *_section("Latency at a fixed rate", _open(opened)),
             *_section("Streams of 200 deltas", _streams(streams)),
-            *_section("CPU seconds per 1,000 requests, 64 clients", _cpu(closed)),
+            *_section("CPU seconds per 1,000 requests", _cpu([*closed, *opened])),
             *_section("CPU microseconds per delta, 64 streams", _cpu_of_streams(streams)),
             *_problems(results),
         ]
@@ -98,12 +98,13 @@ def _streams(results: Iterable[Result]) -> list[list[str]]:
 
 
 def _cpu(results: Iterable[Result]) -> list[list[str]]:
-    rows = [["system", "upstream", "in all", *_PARTS, "behind s"]]
+    rows = [["system", "upstream", "load", "in all", *_PARTS, "behind s"]]
     for result in results:
-        if result.cpu and result.load.clients == 64:
+        load = f"{result.load.rate:g}/s" if result.load.rate else f"{result.load.clients} clients"
+        if result.cpu and load != "1 clients":
             parts = result.per_request()
             costs = [f"{parts[name]:.2f}" if name in parts else "–" for name in _PARTS]
-            rows.append([*_who(result), _sum(parts), *costs, f"{result.behind:.1f}"])
+            rows.append([*_who(result), load, _sum(parts), *costs, f"{result.behind:.1f}"])
     return rows
 
 

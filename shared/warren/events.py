@@ -33,18 +33,21 @@ class Fold:
         self._response: Item = response or {}
         self._pieces: dict[tuple[int, str, int], list[str]] = {}
         self._open: dict[int, set[tuple[str, int]]] = {}
+        self._whole: set[tuple[int, str, int]] = set()  # texts that are done, in parts or items that are open
 
     def feed(self, event: Event) -> None:
         kind = str(event["type"])
         if isinstance(event.get("response"), dict):
             self._pieces.clear()
             self._open.clear()
+            self._whole.clear()
             self._response = dict(event["response"])
             self._response["output"] = list(self._response.get("output") or [])
         elif kind.startswith("response.output_item."):
             index = event["output_index"]
             self._place(self._response["output"], index, deepcopy(event["item"]))
             self._pieces = {place: pieces for place, pieces in self._pieces.items() if place[0] != index}
+            self._whole = {place for place in self._whole if place[0] != index}
         elif kind.endswith((".delta", ".done")):
             self._text(event, *kind.rsplit(".", 1))
         elif kind == "response.content_part.added":
@@ -76,10 +79,11 @@ class Fold:
             item = response["output"][index]
             place = {"item_id": item.get("id", ""), "output_index": index}
             for field, at in sorted(parts):
-                made += (_part if field == "content" else _summary)(place, at, item[field][at])[1:][-2:]
-            if item["type"] == "function_call":
+                whole = (_part if field == "content" else _summary)(place, at, item[field][at])
+                made += whole[-1:] if (index, field, at) in self._whole else whole[1:][-2:]
+            if item["type"] == "function_call" and (index, "arguments", -1) not in self._whole:
                 made += _arguments(place, item)[-1:]
-            elif item["type"] == "custom_tool_call":
+            elif item["type"] == "custom_tool_call" and (index, "input", -1) not in self._whole:
                 made += _whole("response.custom_tool_call_input", place, "input", item["input"])[-1:]
             closed = {**item, "status": status} if "status" in item else item
             made.append({"type": "response.output_item.done", "output_index": index, "item": closed})
@@ -118,7 +122,10 @@ class Fold:
         if step == "done":
             target[key] = event[key]
             self._pieces.pop(place, None)
+            self._whole.add(place)
         elif isinstance(target[key], str) and isinstance(event["delta"], str):
+            if event.get("logprobs"):
+                target.setdefault("logprobs", []).extend(event["logprobs"])
             self._pieces.setdefault(place, []).append(event["delta"])
         else:
             raise TypeError("not text")

@@ -132,10 +132,13 @@ async def test_an_inbox_that_is_not_read_is_bounded_and_keeps_the_newest(rabbitm
 async def test_nothing_confirmed_is_lost_when_the_broker_is_killed(rabbitmq: RabbitMQ, space: RabbitNamespace) -> None:
     confirmed: list[int] = []
     handled: set[int] = set()
+    unmarked: list[int] = []
     restored: list[None] = []
     work = iter(numbered(3000))
 
     async def handler(delivery: Delivery) -> None:
+        if number(delivery.message) in handled and not delivery.redelivered:
+            unmarked.append(number(delivery.message))
         handled.add(number(delivery.message))
 
     async def answers(_: Delivery) -> Message:
@@ -169,6 +172,7 @@ async def test_nothing_confirmed_is_lost_when_the_broker_is_killed(rabbitmq: Rab
                 assert await bus.call(worker.address, PING) == Pong()
         await until(lambda: len(handled) == 3000)
         assert sorted(confirmed) == list(range(3000))
+        assert not unmarked, "came twice, and did not say so"
         assert await consumers(rabbitmq, space) == ["inbox", "inbox", AT, LEDGER_ASK]
         assert len(restored) == 1
 
@@ -454,7 +458,7 @@ async def test_nothing_is_left_of_a_bus_that_was_closed(space: RabbitNamespace) 
     async with space.open() as bus, bus.serve(LEDGER_ASK, answers), bus.listen(["pulse"], lambda _: None):
         await bus.call(LEDGER_ASK, PING)
         with pytest.raises(CallTimeout):
-            await bus.call(LEDGER_WRITE, PING, timeout=0.3)
+            await bus.call(LEDGER_WRITE, PING, timeout=2)
         assert bus._calls == {}
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == before

@@ -71,7 +71,8 @@ class Bus(Protocol):
     async def send(self, to: str, message: Message, *, timeout: float = 10.0) -> None:
         """Hand over one message to a durable address; on return the broker has it, and keeps it over a restart.
 
-        While the broker is away this waits, up to `timeout` seconds.
+        While the broker is away this waits, up to `timeout` seconds. A message that the broker may have taken before
+        it went away is sent again, and may arrive twice; the second one is `redelivered`.
 
         Raises:
             Overloaded: the queue is full; the message was not taken.

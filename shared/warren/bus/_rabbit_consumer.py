@@ -10,6 +10,7 @@ from aiormq.channel import Channel
 from warren.bus import Delivery, Handler
 from warren.bus._handling import Crew, attempt, log, pause
 from warren.bus._rabbit_link import Held, Link, settle
+from warren.bus._rabbit_publisher import AGAIN
 from warren.bus._rabbit_topology import Topology
 from warren.contracts import Message, Undecodable, decode
 
@@ -95,7 +96,7 @@ class Consumer:
             return
         try:
             texts = {key: value for key, value in headers.items() if isinstance(value, str)}
-            delivery = Delivery(decoded, bool(message.redelivered), texts)
+            delivery = Delivery(decoded, bool(message.redelivered) or AGAIN in texts, texts)
             called = properties.reply_to is not None
             done, answer = await attempt(self._handler, delivery, self._at, called=called)
             if not done:

@@ -15,6 +15,8 @@ from warren.bus._rabbit_link import Held, Link, Trouble, cancellations
 from warren.bus._rabbit_topology import INBOX, Topology
 from warren.errors import BusUnavailable, Overloaded, PublishUnknown, Unroutable
 
+AGAIN = "x-warren-again"
+"""Header of a message that may have arrived before: the connection was lost before the broker's word on it."""
 _UNFLUSHED = 256 * 1024
 """Bytes that may be let go before somebody waits for the socket."""
 _PATIENCE = 5.0
@@ -85,6 +87,7 @@ class Publisher:
                     raise Overloaded("The queue is full.", retry_after=1)
                 case Fate.OPEN:
                     unknown = True
+                    properties.headers = {**(properties.headers or {}), AGAIN: "1"}
             await asyncio.sleep(_AGAIN)
         if unknown:
             raise PublishUnknown("The broker did not confirm in time.")

@@ -1,0 +1,317 @@
+"""The assembler: whatever a provider says, in whatever order, the stream is legal and folds into its end."""
+
+import json
+from collections import defaultdict
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openai.types.responses import Response
+from warren_worker.assembler import Assembler
+from warren_worker.dialect import (
+    Arguments,
+    Delta,
+    Native,
+    Refusal,
+    Stop,
+    Text,
+    Thought,
+    Tokens,
+    ToolCall,
+    UpstreamId,
+)
+
+from tests.rig.legal import check_stream
+from tests.worker.telling import assembler, wire
+from warren.contracts import Usage
+from warren.errors import InvalidRequest, UpstreamError, UpstreamTruncated
+
+WORDS = st.text(min_size=1, max_size=6)
+LOGPROB = {"token": "a", "logprob": -0.5, "bytes": [97], "top_logprobs": []}
+OBJECTS = st.dictionaries(st.text(max_size=3), st.integers() | st.text(max_size=4) | st.just({"}": "{"}), max_size=3)
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> list[Delta]:
+    """Text, thoughts and refusals between calls; the arguments of each call in pieces that take turns."""
+    deltas: list[Delta] = []
+    open_: dict[int, list[str]] = {}
+    for step in range(draw(st.integers(0, 14))):
+        match draw(st.sampled_from(["text", "text", "thought", "refusal", "call", "call", "piece", "piece", "more"])):
+            case "text":
+                deltas.append(Text(draw(WORDS), draw(st.sampled_from([[], [], [LOGPROB]]))))
+            case "thought":
+                deltas.append(Thought(draw(WORDS)))
+            case "refusal":
+                deltas.append(Refusal(draw(WORDS)))
+            case "call":
+                deltas.append(ToolCall(step, draw(st.sampled_from([None, f"call_{step}"])), f"tool{step}"))
+                whole = draw(st.sampled_from(["", "{}"]) | OBJECTS.map(json.dumps) | OBJECTS.map(json.dumps))
+                at = draw(st.integers(0, len(whole)))
+                open_[step] = [piece for piece in (whole[:at], whole[at:]) if piece]
+            case "piece":
+                waiting = [call for call, pieces in open_.items() if pieces]
+                if waiting:
+                    call = draw(st.sampled_from(waiting))
+                    deltas.append(Arguments(call, open_[call].pop(0)))
+            case _:
+                deltas.append(draw(st.sampled_from([Tokens(Usage(input_tokens=3, output_tokens=4)), UpstreamId("u")])))
+    if draw(st.booleans()):
+        deltas += [Arguments(call, piece) for call, pieces in open_.items() for piece in pieces]
+    return deltas
+
+
+ENDS = st.sampled_from(["done", "max_output_tokens", "content_filter", "cut off", "failed", "cancelled"])
+
+
+def told(one: Assembler, deltas: list[Delta], end: str, alive: int = 99) -> list[dict[str, Any]]:
+    """The stream of an answer that ends like this; before delta number `alive` there is a sign of life."""
+    events = wire(one.start())
+    for number, delta in enumerate(deltas):
+        if number == alive:
+            events += wire(one.keep_alive())
+        events += wire(one.feed(delta))
+    match end:
+        case "done" | "max_output_tokens" | "content_filter":
+            assert one.feed(Stop(end)) == []
+            events += wire(one.finish(at=9.5))
+        case "cut off":
+            with pytest.raises(UpstreamTruncated) as caught:
+                one.finish(at=9.5)
+            events += wire(one.fail(caught.value))
+        case "failed":
+            events += wire(one.fail(InvalidRequest("No.", param="input")))
+        case "cancelled":
+            events += wire(one.cancel())
+    return events
+
+
+def text_of(output: list[dict[str, Any]], kind: str) -> str:
+    """All text of this kind, in its order."""
+    parts = [part for item in output for part in item.get("content", ()) if part["type"] == kind]
+    return "".join(part.get("text", "") + part.get("refusal", "") for part in parts)
+
+
+@given(answers(), ENDS, st.integers(0, 10))
+def test_any_answer_makes_a_legal_stream_that_holds_all_that_was_said(
+    deltas: list[Delta], end: str, alive: int
+) -> None:
+    one = assembler(prompt=10)
+    final = check_stream(told(one, deltas, end, alive))
+    assert final == wire([one.response])[0]
+    Response.model_validate({**final, "error": None})
+    output = final["output"]
+    assert text_of(output, "output_text") == "".join(delta.text for delta in deltas if isinstance(delta, Text))
+    assert text_of(output, "refusal") == "".join(delta.text for delta in deltas if isinstance(delta, Refusal))
+    assert text_of(output, "reasoning_text") == "".join(delta.text for delta in deltas if isinstance(delta, Thought))
+    _check_calls(deltas, output, whole=end == "done")
+    assert one.shown == bool(output)
+    _check_end(final, end, deltas)
+
+
+def _check_calls(deltas: list[Delta], output: list[dict[str, Any]], *, whole: bool) -> None:
+    pieces: dict[int | str, str] = defaultdict(str)
+    for delta in deltas:
+        if isinstance(delta, Arguments):
+            pieces[delta.call] += delta.part
+    calls = [delta for delta in deltas if isinstance(delta, ToolCall)]
+    made = [item for item in output if item["type"] == "function_call"]
+    assert [item["name"] for item in made] == [call.name for call in calls]
+    for item, call in zip(made, calls, strict=True):
+        assert item["call_id"] == call.call_id or (call.call_id is None and item["call_id"].startswith("call_"))
+        if pieces[call.call]:
+            assert item["arguments"] == pieces[call.call]
+        else:
+            assert (item["arguments"], item["status"]) in [("{}", "completed"), ("", "incomplete")]
+        if item["status"] == "completed" and not whole:
+            assert isinstance(json.loads(item["arguments"]), dict)  # what is cut is never shown as whole
+
+
+def _check_end(final: dict[str, Any], end: str, deltas: list[Delta]) -> None:
+    statuses = [item["status"] for item in final["output"] if "status" in item]
+    match end:
+        case "done":
+            assert final["status"] == "completed"
+            assert final["completed_at"] == 9
+            assert set(statuses) <= {"completed"}
+        case "max_output_tokens" | "content_filter":
+            assert (final["status"], final["incomplete_details"]) == ("incomplete", {"reason": end})
+        case "cut off":
+            assert (final["status"], final["error"]["code"]) == ("failed", "upstream_truncated")
+        case "failed":
+            assert (final["status"], final["error"]["message"]) == ("failed", "No.")
+        case _:
+            assert final["status"] == "cancelled"
+    if end != "done" and final["output"] and final["output"][-1]["type"] == "message":
+        assert statuses[-1] == "incomplete"
+    usage = final["usage"]
+    if usage is not None and any(isinstance(delta, Tokens) for delta in deltas):
+        assert (usage["input_tokens"], usage["output_tokens"], usage["total_tokens"]) == (3, 4, 7)
+        assert "estimated" not in usage
+    elif usage is not None:
+        assert usage["estimated"] is True
+        assert usage["input_tokens"] == 3  # ten characters, four to a token
+    else:
+        assert end in ("cut off", "failed", "cancelled")
+        assert not final["output"]
+
+
+@given(answers())
+def test_a_second_attempt_goes_on_with_the_numbers(deltas: list[Delta]) -> None:
+    first = assembler()
+    begun = wire(first.start())
+    second = assembler(sequence=first.sequence)
+    events = [*begun]
+    for delta in [*deltas, Stop()]:
+        events += wire(second.feed(delta))
+    check_stream([*events, *wire(second.finish(at=2))])
+
+
+def test_text_tool_text_is_three_items() -> None:
+    deltas = [Text("a"), ToolCall(0, "c", "f"), Arguments(0, "{}"), Text("b")]
+    final = check_stream(told(assembler(), deltas, "done"))
+    assert [item["type"] for item in final["output"]] == ["message", "function_call", "message"]
+
+
+def test_parallel_calls_that_take_turns_come_one_after_the_other() -> None:
+    one = assembler()
+    begun = (ToolCall(0, "a", "f"), ToolCall(1, "b", "g"), Arguments(1, '{"y":'))
+    events = [one.feed(delta) for delta in begun]
+    assert [len(made) for made in events] == [1, 0, 0]
+    assert [len(one.feed(Arguments(0, part))) for part in ('{"x":', "1")] == [1, 1]
+    assert [event["type"].removeprefix("response.") for event in one.feed(Arguments(0, "}"))] == [
+        "function_call_arguments.delta",
+        "function_call_arguments.done",
+        "output_item.done",
+        "output_item.added",
+        "function_call_arguments.delta",
+    ]
+    one.feed(Arguments(1, "2}"))
+    one.feed(Stop())
+    one.finish(at=1)
+    assert [item["arguments"] for item in one.response["output"]] == ['{"x":1}', '{"y":2}']
+
+
+def test_a_number_is_not_taken_for_whole_arguments() -> None:
+    deltas = [ToolCall(0, "a", "f"), ToolCall(1, "b", "g"), Arguments(0, "1"), Arguments(0, "2"), Arguments(1, "{}")]
+    final = check_stream(told(assembler(), deltas, "done"))
+    assert [item["arguments"] for item in final["output"]] == ["12", "{}"]
+
+
+def test_broken_arguments_are_kept_as_the_model_wrote_them() -> None:
+    deltas = [ToolCall(0, "a", "f"), Arguments(0, '{"x": oops'), Text("so"), ToolCall(1, "b", "g"), Arguments(1, "{}")]
+    final = check_stream(told(assembler(), deltas, "done"))
+    assert [item.get("arguments") for item in final["output"]] == ['{"x": oops', None, "{}"]
+
+
+def test_a_call_that_was_cut_does_not_look_whole() -> None:
+    for end in ("max_output_tokens", "failed", "cancelled"):
+        deltas = [ToolCall(0, "a", "f"), ToolCall(1, "b", "g"), Arguments(0, '{"x"'), Arguments(1, '{"y"')]
+        final = check_stream(told(assembler(), deltas, end))
+        assert [item["status"] for item in final["output"]] == ["incomplete", "incomplete"]
+
+
+def test_arguments_for_nobody_are_the_providers_fault() -> None:
+    one = assembler()
+    with pytest.raises(UpstreamError):
+        one.feed(Arguments(0, "{}"))
+    assert one.feed(Arguments(0, " \n")) == []
+    one.feed(ToolCall(0, "a", "f"))
+    one.feed(Arguments(0, "{}"))
+    one.feed(Text("b"))
+    assert one.feed(Arguments(0, "\n")) == []
+    with pytest.raises(UpstreamError):
+        one.feed(Arguments(0, "{}"))
+
+
+def test_many_calls_that_wait_are_no_work_times_work() -> None:
+    """2,000 calls and 20,000 pieces that take turns: work for a moment, not for minutes."""
+    one = assembler()
+    for call in range(2000):
+        one.feed(ToolCall(call, None, "f"))
+    for number in range(20_000):
+        one.feed(Arguments(number % 2000, "x"))
+    one.feed(Stop())
+    events = [*wire(one.start()), *wire(one.finish(at=1))]
+    assert len(one.response["output"]) == 2000
+    assert sum(event["type"] == "response.output_item.done" for event in events) == 2000
+
+
+def test_what_was_shown_of_an_answer_is_told() -> None:
+    one = assembler()
+    one.start()
+    one.keep_alive()
+    assert not one.shown
+    for silent in (UpstreamId("u"), Tokens(Usage()), Stop()):
+        one.feed(silent)
+    assert not one.shown
+    one.feed(Text("a"))
+    assert one.shown
+    assert one.upstream_id == "u"
+
+
+def test_an_answer_of_nothing_is_complete() -> None:
+    final = check_stream(told(assembler(), [], "done"))
+    assert (final["status"], final["output"]) == ("completed", [])
+
+
+def test_a_later_usage_replaces_an_earlier_one() -> None:
+    deltas: list[Delta] = [Tokens(Usage(input_tokens=5, output_tokens=9)), Tokens(Usage(output_tokens=2))]
+    final = check_stream(told(assembler(), deltas, "done"))
+    assert (final["usage"]["input_tokens"], final["usage"]["output_tokens"]) == (0, 2)
+
+
+def native(kind: str, **more: Any) -> Native:
+    return Native({"type": f"response.{kind}", **more})
+
+
+MESSAGE = {"id": "m", "type": "message", "role": "assistant", "status": "completed", "content": []}
+ADDED = native("output_item.added", output_index=0, item={**MESSAGE, "status": "in_progress"})
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        native("output_text.delta", output_index=1, item_id="m", content_index=0, delta="a", logprobs=[]),
+        native("output_text.delta", output_index=0, item_id="m", content_index=0, delta="a", logprobs=[]),
+        native("output_item.done", output_index=7, item=MESSAGE),
+        native("output_item.added", output_index=0, item=MESSAGE),
+        native("output_item.added", output_index=[], item=MESSAGE),
+        native("content_part.added", output_index=0, item_id="m", content_index=2, part={}),
+        native("content_part.added", output_index=0, item_id="m", content_index=None, part={}),
+        native("function_call_arguments.delta", output_index=0, item_id="m", delta="a"),
+    ],
+)
+def test_a_native_event_that_does_not_fit_ends_the_stream_legally(event: Native) -> None:
+    one = assembler()
+    events = [*wire(one.start()), *wire(one.feed(ADDED))]
+    with pytest.raises(UpstreamError) as caught:
+        one.feed(event)
+    final = check_stream([*events, *wire(one.fail(caught.value))])
+    assert [item["status"] for item in final["output"]] == ["incomplete"]
+
+
+def test_what_follows_the_end_of_a_native_stream_is_not_shown() -> None:
+    one = assembler()
+    events = wire(one.start())
+    end = native("completed", response={"id": "u", "status": "completed", "output": [MESSAGE]})
+    for delta in (end, Stop(), end, ADDED, native("output_text.delta", output_index=0, delta="x")):
+        events += wire(one.feed(delta))
+    assert check_stream([*events, *wire(one.finish(at=1))])["output"] == [MESSAGE]
+
+
+@pytest.mark.parametrize("index", [0, 3, 17])
+def test_native_items_are_counted_without_gaps(index: int) -> None:
+    one = assembler()
+    events = wire(one.start())
+    for number in range(3):
+        item = {**MESSAGE, "id": f"m{number}"}
+        at = index * number + 5
+        events += wire(one.feed(native("output_item.added", output_index=at, item={**item, "status": "in_progress"})))
+        events += wire(one.feed(native("output_item.done", output_index=at, item=item)))
+        if index == 0:
+            break
+    one.feed(native("completed", response={"status": "completed", "output": []}))
+    one.feed(Stop())
+    assert len(check_stream([*events, *wire(one.finish(at=1))])["output"]) == (3 if index else 1)
