@@ -45,15 +45,15 @@ class Fold:
             self._response["output"] = list(self._response.get("output") or [])
         elif kind.startswith("response.output_item."):
             index = event["output_index"]
-            self._place(self._response["output"], index, deepcopy(event["item"]))
+            self._place(self._response["output"], index, _object(event["item"]))
             self._pieces = {place: pieces for place, pieces in self._pieces.items() if place[0] != index}
             self._whole = {place for place in self._whole if place[0] != index}
         elif kind.endswith((".delta", ".done")):
             self._text(event, *kind.rsplit(".", 1))
         elif kind == "response.content_part.added":
-            self._place(self._item(event)["content"], event["content_index"], deepcopy(event["part"]))
+            self._place(self._item(event)["content"], event["content_index"], _object(event["part"]))
         elif kind == "response.reasoning_summary_part.added":
-            self._place(self._item(event)["summary"], event["summary_index"], deepcopy(event["part"]))
+            self._place(self._item(event)["summary"], event["summary_index"], _object(event["part"]))
         elif kind == "response.output_text.annotation.added":
             part = self._item(event)["content"][event["content_index"]]
             self._place(part["annotations"], event["annotation_index"], event["annotation"])
@@ -108,7 +108,7 @@ class Fold:
     def _text(self, event: Event, name: str, step: str) -> None:
         if name in ("response.content_part", "response.reasoning_summary_part"):
             field, at = ("content", "content_index") if "content" in name else ("summary", "summary_index")
-            self._place(self._item(event)[field], event[at], deepcopy(event["part"]))
+            self._place(self._item(event)[field], event[at], _object(event["part"]))
             return
         if name in _TEXTS:
             field, at, key = _TEXTS[name]
@@ -139,6 +139,13 @@ class Fold:
         if not 0 <= index <= len(values):
             raise IndexError(index)
         values[index : index + 1] = [value]
+
+
+def _object(value: Any) -> Item:
+    """A copy of an item or a part, which at least says what it is."""
+    if not isinstance(value, dict) or not isinstance(value.get("type"), str):
+        raise TypeError("no object with a type")
+    return deepcopy(value)
 
 
 def fold(events: Iterable[Event]) -> Item:

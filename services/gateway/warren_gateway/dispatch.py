@@ -61,14 +61,11 @@ class Dispatch:
         self._flights: dict[str, tuple[Flight, Job]] = {}
         self._ended: OrderedDict[str, None] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._empty = asyncio.Event()
-        self._empty.set()
 
     def launch(self, job: Job, provider: str) -> Flight:
         """Send this job. Its answer is awaited, not the broker's confirm: a refusal ends the flight with an error."""
         flight = Flight(job.response_id, job.account, stream=job.stream, deadline=job.deadline, now=monotonic())
         self._flights[job.response_id] = flight, job
-        self._empty.clear()
         self._spawn(self._send(flight, job, provider))
         return flight
 
@@ -121,10 +118,6 @@ class Dispatch:
         error = Interrupted("This gateway is shutting down.")
         flights = [flight for flight in self._flights.values() if not flight[0].ended]
         await asyncio.gather(*(self._give_up(flight, job, error) for flight, job in flights))
-
-    async def idle(self) -> None:
-        """Wait until nothing is under way."""
-        await self._empty.wait()
 
     async def _send(self, flight: Flight, job: Job, provider: str) -> None:
         try:
@@ -276,8 +269,6 @@ class Dispatch:
     def _forget(self, flight: Flight) -> None:
         if self._flights.pop(flight.response_id, None) is None:
             return
-        if not self._flights:
-            self._empty.set()
         self._ended[flight.response_id] = None
         if len(self._ended) > _REMEMBERED:
             self._ended.popitem(last=False)

@@ -133,6 +133,11 @@ class Assembler:
             self._response |= {"status": "completed", "completed_at": int(at), "usage": self._usage()}
         return self._number([*made, *events.end(self._response)])
 
+    def empty(self) -> None:
+        """Let go of what the model has said: it is too much to be kept."""
+        self._response = {**self.response, "status": "in_progress", "output": []}
+        self._native = None
+
     def fail(self, error: WarrenError) -> list[Event]:
         """The end of an answer that failed; what came until then is kept."""
         made = list(self._flush("incomplete"))

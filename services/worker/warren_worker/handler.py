@@ -90,6 +90,10 @@ class Worker:
         """The broker is back."""
         self._relay.announce()
 
+    async def flushed(self) -> None:
+        """Wait until all that was written has left."""
+        await self._relay.flushed()
+
     async def watch(self) -> None:
         """Keep streams alive, and find out which gateways are gone. Never returns."""
         unseen: dict[str, float] = {}
@@ -240,6 +244,7 @@ async def working(
         upstream = await stack.enter_async_context(connect(patience, concurrency * max(1, len(providers))))
         worker = Worker(bus, upstream, config, environ, reload)
         await stack.enter_async_context(bus.inbox(worker.receive, restored=worker.restored))
+        stack.push_async_callback(worker.flushed)
         watch = asyncio.create_task(worker.watch())
         stack.push_async_callback(_ended, watch)
         for provider in providers:

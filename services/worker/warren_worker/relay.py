@@ -15,7 +15,9 @@ from warren.contracts import Chunks, Flag, Head, Part, Want
 _BATCH = 64 * 1024
 _BEHIND = 1024 * 1024
 _KEPT_PER_STREAM = 4 * 1024 * 1024
-_KEPT_ENDED = 64 * 1024 * 1024
+_KEPT_ENDED = 16 * 1024 * 1024
+_OVERHEAD = 2048
+"""Bytes that a stream takes beside what it says."""
 _KEPT_SECONDS = 60.0
 
 
@@ -113,14 +115,14 @@ class Relay:
             del self._streams[stream.response_id]
         self._flush_now(stream)
         if (before := self._ended.pop(stream.response_id, None)) is not None:
-            self._ended_size -= before[1].kept + 1024
+            self._ended_size -= before[1].kept + _OVERHEAD
         self._ended[stream.response_id] = (monotonic(), stream)
-        self._ended_size += stream.kept + 1024
+        self._ended_size += stream.kept + _OVERHEAD
         while self._ended and (
             self._ended_size > _KEPT_ENDED or monotonic() - next(iter(self._ended.values()))[0] > _KEPT_SECONDS
         ):
             _, (_, oldest) = self._ended.popitem(last=False)
-            self._ended_size -= oldest.kept + 1024
+            self._ended_size -= oldest.kept + _OVERHEAD
 
     def has_ended(self, response_id: str) -> bool:
         return response_id in self._ended
@@ -155,10 +157,11 @@ class Relay:
         for gateway in self._again:
             self._wake(gateway)
 
-    async def flushed(self, gateway: str) -> None:
-        """Wait until what is being sent to this gateway has been sent."""
-        if (flushing := self._flushing.get(gateway)) is not None:
-            await asyncio.wait([flushing])
+    async def flushed(self, gateway: str | None = None) -> None:
+        """Wait until what is being sent to this gateway, or to all, has been sent."""
+        flushing = [task for to, task in self._flushing.items() if gateway in (None, to)]
+        if flushing:
+            await asyncio.wait(flushing)
 
     def _flush_now(self, stream: Stream) -> None:
         """Cut what is pending, so that it is kept and numbered; it goes out with the next message."""

@@ -12,7 +12,7 @@ from opentelemetry.trace import SpanKind
 from pydantic_core import from_json, to_json
 
 from warren import ids, responses, telemetry
-from warren.bus import LEDGER_ASK, LEDGER_WRITE, Bus
+from warren.bus import LEDGER_ASK, LEDGER_WRITE, MAX_MESSAGE, Bus
 from warren.contracts import Flag, Head, Job, Outcome, Rebuild, Rebuilt, UpstreamCall
 from warren.errors import (
     BusUnavailable,
@@ -41,6 +41,8 @@ log = structlog.get_logger("warren.worker")
 HELD_BACK = 1.0
 """Seconds that a stream waits for the provider's first word before it begins anyway: a refusal that comes by then is
 still a plain HTTP error."""
+LARGEST = MAX_MESSAGE - 1024 * 1024
+"""Bytes of an answer, and of what the ledger is given of it."""
 _LONGEST_WAIT = 60.0
 _RETRIES = 2
 
@@ -92,8 +94,7 @@ class Run:
             log.exception("run failed", response_id=self.job.response_id)
             await self._end_badly(WarrenError("The worker failed on this request."))
         else:
-            await self._record()
-            self._last(events)
+            await self._end_well(events)
         finally:
             hold.cancel()
 
@@ -267,7 +268,15 @@ class Run:
             self._say(events, Flag.LAST)
         else:
             self.stream.head = self._head(200)
-            self.stream.write(to_json(self._assembler.response), flags=Flag.LAST)
+            self.stream.write(to_json(self._assembler.response, inf_nan_mode="null"), flags=Flag.LAST)
+
+    async def _end_well(self, events: list[Event]) -> None:
+        if len(to_json(self._assembler.response, inf_nan_mode="null")) > LARGEST:
+            self._assembler.empty()
+            await self._end_badly(UpstreamError("The provider's answer is too large.", code="upstream_too_large"))
+            return
+        await self._record()
+        self._last(events)
 
     async def _end_badly(self, error: WarrenError) -> None:
         """Fail: as an HTTP error as long as nothing has begun, as events after that."""
@@ -310,6 +319,9 @@ class Run:
             upstream_id=self._assembler.upstream_id,
             calls=tuple(self._calls),
         )
+        if len(outcome.payload) > LARGEST:
+            log.warning("a response is too large to be stored", response_id=self.job.response_id)
+            outcome = outcome.model_copy(update={"store": False, "payload": b"", "split": 0})
         await confirm(self._bus, outcome)
 
 
