@@ -11,7 +11,7 @@ import structlog
 from pydantic_core import from_json
 
 from warren import events, sse
-from warren.bus import LEDGER_ASK, LEDGER_WRITE, Bus, jobs
+from warren.bus import LEDGER_ASK, LEDGER_WRITE, RESUME, Bus, jobs
 from warren.contracts import (
     Cancel,
     Chunks,
@@ -46,10 +46,10 @@ SILENCE = 20.0
 ANSWER = 4.0
 """Seconds that it then has, ASKED times."""
 ASKED = 3
+LOST = 10.0
+"""Seconds after which a part that is missing is not to be had any more."""
 LATE = 5.0
 """Seconds after the deadline by which the worker should have said so itself."""
-RESUME = "resume"
-"""The topic on which streams are asked for whose worker is not known."""
 _REMEMBERED = 20_000
 
 
@@ -105,8 +105,12 @@ class Dispatch:
                         self._forget(flight)
                 elif clock > flight.deadline + LATE:
                     self._spawn(self._give_up(flight, job, DeadlineExceeded("The request took longer than it may.")))
+                elif flight.lacking_since is not None and now - flight.lacking_since > LOST:
+                    self._spawn(self._give_up(flight, job, Interrupted("A part of this answer was lost.")))
                 elif not self._bus.connected:
                     flight.heard_at = max(flight.heard_at, now - SILENCE)
+                elif flight.lacking_since is not None:
+                    silent.append(flight)
                 elif now - (flight.asked_at or flight.heard_at) > (ANSWER if flight.asked else SILENCE):
                     silent.append(flight)
                     if flight.asked:
@@ -146,7 +150,8 @@ class Dispatch:
             if flight is None:
                 continue
             match flight.take(part, data, now):
-                case Taken.GAP:
+                case Taken.GAP if flight.lacking_since is None:
+                    flight.lacking_since = now
                     gaps.append(flight)
                 case Taken.FOREIGN if part.head is not None:
                     self._post(part.head.worker, Cancel(response_id=part.response_id, attempt=part.attempt))

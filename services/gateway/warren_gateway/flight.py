@@ -56,6 +56,8 @@ class Flight:
         """When it was last asked to resume, if it has not answered since."""
         self.asked = 0
         """How often, since it answered."""
+        self.lacking_since: float | None = None
+        """When the part that comes next was first missed."""
         self.told: str | None = None
         """The worker that was told to stop."""
         self.closing = False
@@ -88,6 +90,7 @@ class Flight:
         if part.flags & Flag.ECHO or part.number < self.number:
             return Taken.OLD
         self.number += 1
+        self.lacking_since = None
         self._show(part, data)
         return Taken.YES
 
@@ -110,6 +113,7 @@ class Flight:
         self.attempt = attempt
         self.worker = None
         self.number = 0
+        self.lacking_since = None
         self.heard_at = now
         self.asked_at, self.asked = None, 0
         self._doubted_at = None

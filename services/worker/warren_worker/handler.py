@@ -10,7 +10,7 @@ from opentelemetry.trace import SpanKind
 from pydantic_core import from_json, to_json
 
 from warren import events, responses, telemetry
-from warren.bus import LEDGER_WRITE, Bus, Delivery, jobs
+from warren.bus import LEDGER_WRITE, RESUME, Bus, Delivery, jobs
 from warren.config import Config
 from warren.contracts import Cancel, Claim, Claimed, Flag, Head, Job, Message, Outcome, Ping, Pong, Resume
 from warren.errors import (
@@ -244,6 +244,7 @@ async def working(
         upstream = await stack.enter_async_context(connect(patience, concurrency * max(1, len(providers))))
         worker = Worker(bus, upstream, config, environ, reload)
         await stack.enter_async_context(bus.inbox(worker.receive, restored=worker.restored))
+        await stack.enter_async_context(bus.listen([RESUME], worker.receive))
         stack.push_async_callback(worker.flushed)
         watch = asyncio.create_task(worker.watch())
         stack.push_async_callback(_ended, watch)

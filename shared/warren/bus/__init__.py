@@ -16,6 +16,8 @@ from warren.contracts import Message
 
 LEDGER_WRITE = "ledger.write"
 LEDGER_ASK = "ledger.ask"
+RESUME = "resume"
+"""The topic on which streams are asked for whose worker is not known."""
 DELIVERY_LIMIT = 20
 """How often a message comes back before it is taken for poison. A backstop only: every give-back counts."""
 MAX_MESSAGE = 15 * 1024 * 1024
