@@ -13,6 +13,7 @@ from warren.contracts import Flag, Head, Part
 from warren.errors import Interrupted
 
 ATTEMPTS = st.sampled_from(["a", "b", "c"])
+CLAIMANTS = st.sampled_from(["a", "b", "c", "d", "e"])
 
 
 def flight(*, stream: bool = True) -> Flight:
@@ -72,17 +73,31 @@ class Fence(RuleBasedStateMachine):
     def attempt(self, name: str) -> Attempt:
         return self.attempts.setdefault(name, Attempt(name))
 
-    @rule(name=ATTEMPTS, content=st.booleans(), last=st.sampled_from([False, False, False, True]))
+    @rule(name=ATTEMPTS, content=st.booleans(), last=st.sampled_from([False] * 9 + [True]))
     def a_worker_writes(self, name: str, content: bool, last: bool) -> None:
         self.attempt(name).write(content=content, last=last)
 
-    @rule(name=ATTEMPTS, number=st.integers(0, 8))
-    def a_part_arrives(self, name: str, number: int) -> None:
+    @rule(content=st.sampled_from([False, False, True]), lost=st.booleans())
+    def the_worker_that_is_shown_writes(self, content: bool, lost: bool) -> None:
+        shown = self.attempt(self.shown or "a")
+        shown.write(content=content, last=False)
+        if not lost:
+            self._arrives(shown.name, len(shown.parts) - 1)
+
+    @rule(data=st.data(), name=ATTEMPTS, of_the_shown=st.booleans())
+    def a_part_arrives(self, data: st.DataObject, name: str, of_the_shown: bool) -> None:
         """Any part that was written, at any time, as often as one likes."""
-        parts = self.attempt(name).parts
-        if not parts:
-            return
-        one, data = parts[min(number, len(parts) - 1)]
+        name = self.shown or name if of_the_shown else name
+        if parts := self.attempt(name).parts:
+            self._arrives(name, data.draw(st.integers(0, len(parts) - 1)))
+
+    @rule()
+    def what_is_missing_arrives(self) -> None:
+        for number in range(self.next, len(self.attempt(self.shown or "a").parts)):
+            self._arrives(self.shown or "a", number)
+
+    def _arrives(self, name: str, number: int) -> None:
+        one, data = self.attempt(name).parts[number]
         taken = self.flight.take(one, data, self.now)
         if self.ended:
             assert taken is Taken.OLD
@@ -121,7 +136,7 @@ class Fence(RuleBasedStateMachine):
         else:
             assert taken is Taken.FOREIGN
 
-    @rule(name=ATTEMPTS)
+    @rule(name=CLAIMANTS)
     def an_attempt_claims(self, name: str) -> None:
         """A worker claims before it has written anything; one that has does not ask any more."""
         if self.attempt(name).parts and name != self.shown:
@@ -153,7 +168,7 @@ class Fence(RuleBasedStateMachine):
                 assert self.now - self.doubted >= SILENCE
         assert not self.ended
 
-    @rule(seconds=st.sampled_from([0.1, 0.5, 2.0]))
+    @rule(seconds=st.sampled_from([0.1, 2.0, 2.0]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
 

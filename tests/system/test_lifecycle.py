@@ -1,6 +1,7 @@
 """How services begin and end: drained, killed, in any order."""
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -16,6 +17,7 @@ from tests.rig.mongod import ExternalMongod, Mongod
 from tests.rig.rabbitmq import ExternalRabbitMQ, RabbitMQ, free_ports
 from tests.rig.services import KEY, Stack, models, ready, stack
 from tests.rig.upstream import FakeProvider
+from warren_ledger.store.mongo import MongoStore
 
 pytestmark = pytest.mark.anyio
 HEADERS = {"authorization": f"Bearer {KEY}"}
@@ -23,11 +25,16 @@ WARREN = str(Path(sys.executable).with_name("warren"))
 
 
 @pytest.fixture
+def database(mongod: Mongod | ExternalMongod) -> str:
+    return f"{mongod.url}lifecycle_{uuid4().hex[:8]}"
+
+
+@pytest.fixture
 async def services(
-    rabbitmq: RabbitMQ | ExternalRabbitMQ, mongod: Mongod | ExternalMongod, upstream: FakeProvider, tmp_path: Path
+    rabbitmq: RabbitMQ | ExternalRabbitMQ, database: str, upstream: FakeProvider, tmp_path: Path
 ) -> AsyncIterator[Stack]:
     config = models(upstream.url, "words-3", "words-40-50", "words-200-20")
-    with stack(rabbitmq.url, f"{mongod.url}lifecycle_{uuid4().hex[:8]}", config, tmp_path, WARREN_DRAIN="20") as made:
+    with stack(rabbitmq.url, database, config, tmp_path, WARREN_DRAIN="20") as made:
         yield made
         assert not made.errors()
 
@@ -84,6 +91,35 @@ async def test_a_request_waits_for_a_ledger_that_is_late(services: Stack) -> Non
         await services.ledger()
         found = await http.get(f"{url}/v1/responses/{made.json()['id']}")
         assert found.json() == made.json()
+
+
+async def test_what_a_client_used_before_it_left_is_recorded(services: Stack, database: str) -> None:
+    await services.ledger()
+    await services.worker()
+    _, url = await services.gateway()
+    seen = b""
+    async with httpx.AsyncClient(headers=HEADERS, timeout=60) as http:
+        body = {"model": "words-200-20", "input": "x" * 400, "stream": True}
+        async with http.stream("POST", f"{url}/v1/responses", json=body) as answer:
+            async for piece in answer.aiter_raw():
+                seen += piece
+                if seen.count(b"output_text.delta") > 40:
+                    break
+    id_ = json.loads(seen.partition(b"data: ")[2].partition(b"\n")[0])["response"]["id"]
+    async with MongoStore.open(database) as store:
+        while (record := await store.find(id_, "default", content=True)) is None:
+            await asyncio.sleep(0.05)
+        (call,) = await store.calls(id_, "default")
+    assert record.status == "cancelled"
+    assert (call.error, call.usage_source, call.cost) == ("cancelled", "estimated", None)
+    assert call.usage is not None
+    assert call.usage.input_tokens > 100
+    assert call.usage.output_tokens > 20
+    assert record.body is not None
+    shown = json.loads(record.body)
+    assert shown["status"] == "cancelled"
+    assert shown["usage"]["estimated"]
+    assert shown["output"][0]["status"] == "incomplete"
 
 
 async def test_the_upstream_call_of_a_killed_gateways_client_is_stopped(

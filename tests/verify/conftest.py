@@ -1,6 +1,7 @@
 """Everything of its own for the long runs: a broker and a database that may be killed, two of each service."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,6 +77,7 @@ class Asked:
     stream: bool
     status: int = 0
     body: bytes = b""
+    began: float = field(default_factory=monotonic)
     seen: float = 0.0
     """When the first output came."""
     ended: float = 0.0
@@ -85,8 +87,6 @@ class Asked:
         """The final object; of a stream, once it has been checked from end to end."""
         if self.stream:
             return check_stream(parse_sse(self.body))
-        import json
-
         response: dict[str, Any] = json.loads(self.body)
         return response
 

@@ -49,3 +49,18 @@ async def _soon(http: httpx.AsyncClient, url: str, response_id: str) -> None:
             return
         await asyncio.sleep(0.1)
     raise AssertionError(f"{response_id} was never stored")
+
+
+async def test_connections_that_are_closed_time_and_again_lose_nothing(fleet: Fleet) -> None:
+    async with client() as http:
+        for round_ in range(5):
+            streams = await crowd(http, fleet.urls, "words-40-50", 20, stream=True)
+            wholes = await crowd(http, fleet.urls, "words-40-50", 20, stream=False)
+            await asyncio.sleep(0.5 + 0.5 * round_)
+            await asyncio.to_thread(fleet.broker.ctl, "close_all_connections", "a test")
+            for asked in await asyncio.gather(*streams, *wholes):
+                assert asked.status == 200, asked.body
+                assert asked.final["status"] == "completed", asked.final
+                assert asked.whole(40)
+                await stored(http, fleet.urls[0], asked)
+                assert asked.ended - asked.began < 15

@@ -4,6 +4,7 @@ The files were read before they were kept. Calls are also held against the types
 """
 
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +212,7 @@ def spoiled(draw: st.DrawFn, kind: str) -> list[Any]:
             case "lose":
                 events.pop(at)
             case "repeat":
-                events.insert(draw(st.integers(0, len(events))), json.loads(json.dumps(events[at])))
+                events.insert(draw(st.integers(0, len(events))), deepcopy(events[at]))
             case "swap":
                 events[at], events[-1] = events[-1], events[at]
             case "garbage":

@@ -160,7 +160,8 @@ class Assembler:
         output = self.response["output"] if self._native is not None else []
         theirs = {name: value for name, value in ended.items() if value is not None or self._response.get(name) is None}
         response = {**self._response, **theirs, **ours, "output": output}
-        response["usage"] = self._usage() if self._reported is None else _merged(ended["usage"], self._usage())
+        used = ended.get("usage") if self._reported is not None else None
+        response["usage"] = _merged(used if isinstance(used, dict) else {}, self._usage())
         if response["status"] == "completed":
             response["completed_at"] = response["completed_at"] or int(at)
         return response
