@@ -5,6 +5,7 @@ Request bodies, outputs and keys are never logged; libraries that print bodies a
 
 import logging
 import sys
+import traceback
 from typing import Literal
 
 import structlog
@@ -33,15 +34,13 @@ def setup(level: str = "info", form: Literal["auto", "json", "console"] = "auto"
         lambda _logger, _name, event: {"service": service, **event},
     ]
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-        if console
-        else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            *([] if console else [structlog.processors.format_exc_info]),
+            _without_words,
             renderer,
         ],
     )
@@ -63,3 +62,15 @@ def setup(level: str = "info", form: Literal["auto", "json", "console"] = "auto"
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def _without_words(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Say of an exception what it is and where it was raised. Its text may quote a prompt, or a key."""
+    info = event.pop("exc_info", None)
+    if info is True:
+        info = sys.exc_info()
+    error = info if isinstance(info, BaseException) else info[1] if isinstance(info, tuple) else None
+    if error is not None:
+        event["exception"] = type(error).__name__
+        event["where"] = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    return event

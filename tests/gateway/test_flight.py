@@ -141,7 +141,7 @@ class Fence(RuleBasedStateMachine):
         """A worker claims before it has written anything; one that has does not ask any more."""
         if self.attempt(name).parts and name != self.shown:
             return
-        before = self.latched
+        before, known = self.latched, self.flight.worker is not None
         match self.flight.claim(name, self.now):
             case "ended":
                 assert self.ended
@@ -149,8 +149,9 @@ class Fence(RuleBasedStateMachine):
             case "run":
                 if name != self.shown:
                     assert not before, "a latched stream was given away"
-                    if self.doubted is not None and self.shown is not None:
-                        assert self.heard <= self.doubted or self.flight.worker is None
+                    if self.shown is not None and known:
+                        assert self.doubted is not None, "a worker was replaced without a question"
+                        assert self.heard <= self.doubted, "a worker that lives was replaced"
                     self.shown, self.next, self.doubted = name, 0, None
                     self.heard = self.now
                     assert self.flight.sequence == self.sequence
@@ -168,12 +169,24 @@ class Fence(RuleBasedStateMachine):
                 assert self.now - self.doubted >= SILENCE
         assert not self.ended
 
+    @rule(name=CLAIMANTS, life=st.booleans())
+    def an_attempt_claims_until_it_knows(self, name: str, life: bool) -> None:
+        """It asks, waits, and asks again; meanwhile the other may say that it lives."""
+        self.an_attempt_claims(name)
+        if life and self.shown is not None:
+            self.now += 0.1
+            self.a_worker_says_how_far_it_is(self.shown)
+        self.now += SILENCE
+        self.an_attempt_claims(name)
+
     @rule(seconds=st.sampled_from([0.1, 2.0, 2.0]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
 
-    @rule()
-    def it_is_ended_from_here(self) -> None:
+    @rule(really=st.sampled_from([False] * 19 + [True]))
+    def it_is_ended_from_here(self, really: bool) -> None:
+        if not really:
+            return
         self.flight.finish(b"<end>")
         if not self.ended:
             self.read.append(b"<end>")
@@ -200,7 +213,7 @@ class Fence(RuleBasedStateMachine):
 
 
 test_the_fence = Fence.TestCase
-test_the_fence.settings = settings(max_examples=150, stateful_step_count=40, deadline=None, database=None)
+test_the_fence.settings = settings(max_examples=100, stateful_step_count=30, deadline=None, database=None)
 
 
 def test_a_worker_that_is_silent_loses_a_stream_of_which_nothing_was_shown() -> None:

@@ -130,7 +130,7 @@ class Stack:
     def errors(self) -> list[str]:
         """What the services complained of, with tracebacks: bugs, whatever the client saw."""
         lines = [line for service in self.services for line in service.log.read_text().splitlines()]
-        return [line for line in lines if "Traceback" in line or '"error"' in line]
+        return [line for line in lines if '"error"' in line or '"exception"' in line]
 
     def _add(self, name: str, *arguments: str, **environ: str) -> Service:
         command = [sys.executable, "-m", f"warren_{name}", *arguments]
