@@ -100,7 +100,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--stacks", type=Path, help="keep the profile's stacks in this file; speedscope reads it")
     options = parser.parse_args()
     options.dialect = options.dialect or (DIALECTS[:1] if options.quick else DIALECTS)
-    options.seconds = options.seconds or (2.0 if options.quick else 10.0 if options.profile else 6.0)
+    options.seconds = options.seconds or (1.5 if options.quick else 10.0 if options.profile else 6.0)
     return options
 
 

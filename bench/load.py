@@ -197,11 +197,12 @@ class _Run:
         return model(self.load.model[self.load.model.index("words-") :]).words
 
     async def _closed(self) -> "list[asyncio.Task[None]]":
-        tasks = [asyncio.create_task(self._client()) for _ in range(self.load.clients)]
+        tasks = [asyncio.create_task(self._client(turn / self.load.clients)) for turn in range(self.load.clients)]
         await asyncio.wait(tasks, timeout=None if self.load.requests else self.end - perf_counter())
         return tasks
 
-    async def _client(self) -> None:
+    async def _client(self, turn: float) -> None:
+        await asyncio.sleep(turn * self.load.warm / 2)  # or they would all speak at the same moment for ever
         limit = self.load.requests
         while perf_counter() < self.end and not (limit and self.seen.sent >= limit):
             await self._once()

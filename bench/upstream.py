@@ -64,9 +64,15 @@ class Provider(asyncio.Protocol):
         if not wanted.after and not wanted.every:
             self._write(number.join(canned[0]))
             return
-        later = asyncio.get_running_loop().call_later
-        for turn, piece in enumerate(canned):
-            later(wanted.after + wanted.every * turn, self._write, number.join(piece))
+        pieces = iter([number.join(piece) for piece in canned])
+        loop = asyncio.get_running_loop()
+        loop.call_later(wanted.after, self._say, pieces, wanted.every, loop.time() + wanted.after)
+
+    def _say(self, pieces: Iterator[bytes], every: float, due: float) -> None:
+        """Write one piece now and the others in their time."""
+        if (piece := next(pieces, None)) is not None:
+            self._write(piece)
+            asyncio.get_running_loop().call_at(due + every, self._say, pieces, every, due + every)
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None:

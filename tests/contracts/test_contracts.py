@@ -3,6 +3,7 @@
 A golden file is never changed. A new field has a default, so the old bytes lack it and mean the same.
 """
 
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import get_args
@@ -101,9 +102,7 @@ MESSAGES: list[Message] = [
                 status=200,
                 error="upstream_truncated",
                 upstream_request_id="req_1",
-                usage=Usage(
-                    input_tokens=9, cached_tokens=4, cache_write_tokens=1, output_tokens=3, reasoning_tokens=2
-                ),
+                usage=Usage(input_tokens=9, cached_tokens=4, cache_write_tokens=1, output_tokens=3, reasoning_tokens=2),
                 usage_source="reported",
                 cost=Decimal("0.000012300"),
             ),
@@ -191,7 +190,7 @@ def _grown(value: object, *, tuples: bool = False) -> object:
 
 def test_a_message_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        Ping().payload = b"x"
+        setattr(Ping(), "payload", b"x")  # noqa: B010  # the type checker sees it, too
 
 
 def test_chunks_split_into_their_parts() -> None:
@@ -263,10 +262,8 @@ def test_any_bytes_decode_or_are_undecodable(body: bytes) -> None:
 @given(st.binary(max_size=200), st.integers(0, 400))
 def test_a_cut_message_is_a_message_or_undecodable(tail: bytes, at: int) -> None:
     whole = encode(MESSAGES[0])[:at] + tail
-    try:
+    with suppress(Undecodable):
         assert isinstance(decode(whole), Message)
-    except Undecodable:
-        pass
 
 
 @given(st.binary())

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from warren_gateway.flight import KEPT, SILENCE, UNREAD, Flight, Taken
 
 from warren.contracts import Flag, Head, Part
 from warren.errors import Interrupted
+from warren_gateway.flight import KEPT, SILENCE, UNREAD, Flight, Taken
 
 ATTEMPTS = st.sampled_from(["a", "b", "c"])
 CLAIMANTS = st.sampled_from(["a", "b", "c", "d", "e"])

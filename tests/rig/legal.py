@@ -19,7 +19,8 @@ TERMINAL = {
 }
 _TEXT = {"output_text": "text", "refusal": "refusal", "reasoning_text": "text", "summary_text": "text"}
 _PLACES = {"content_part": ("content", "content_index"), "reasoning_summary_part": ("summary", "summary_index")}
-_EVENT: TypeAdapter[Any] = TypeAdapter(Annotated[get_args(ResponseStreamEvent)[0], Field(discriminator="type")])
+_KINDS: Any = get_args(ResponseStreamEvent)[0]
+_EVENT: TypeAdapter[Any] = TypeAdapter(Annotated[_KINDS, Field(discriminator="type")])
 
 
 def parse_sse(body: bytes) -> list[Event]:

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from contextlib import suppress
 from pathlib import Path
 from textwrap import dedent
 
@@ -37,6 +38,7 @@ model_list:
       api_base: http://127.0.0.1:1/v1
       use_chat_completions_api: true
 """
+ENTRY = "model_list:\n  - model_name: m\n    litellm_params:\n"
 
 
 def one(params: str, name: str = "m") -> Config:
@@ -107,19 +109,19 @@ def test_a_model_tells_its_provider(params: str, provider: str, model: str) -> N
         ("x: " + "[" * 5000, "c.yaml: this is nested too deep, or holds itself"),
         ("other: 1", "c.yaml, line 1: model_list: is missing"),
         ("x: 1\nmodel_list: 5", "c.yaml, line 2: model_list: "),
-        ("model_list:\n  - a: 1", "c.yaml, line 2: model_list[0].model_name: is missing"),
+        (ENTRY.replace("model_name: m", "a: 1"), "c.yaml, line 2: model_list[0].model_name: is missing"),
         ("model_list:\n  - model_name: m\n", "c.yaml, line 2: model_list[0].litellm_params: is missing"),
-        ("model_list:\n  - model_name: m\n    litellm_params: {}", "c.yaml, line 3: model_list[0].litellm_params.model: is"),
-        ("model_list:\n  - model_name: m\n    litellm_params:\n      model: 5", "c.yaml, line 4: "),
-        ("model_list:\n  - model_name: m\n    litellm_params:\n      model: ''", "c.yaml, line 4: "),
-        ("model_list:\n  - model_name: m\n    litellm_params:\n      model: gpt-5\n      timeout: soon", "c.yaml, line 5: "),
-        ("model_list:\n  - model_name: m\n    litellm_params:\n      model: gpt-5\n      timeout: 0", "c.yaml, line 5: "),
-        ("model_list:\n  - model_name: m\n    litellm_params:\n      model: gpt-5\n      weight: -1", "c.yaml, line 5: "),
-        ("model_list:\n  - model_name: m\n    litellm_params:\n      model: gpt-5\n      api_key: [a]", "c.yaml, line 5: "),
-        ("model_list:\n  - model_name: ''\n    litellm_params:\n      model: gpt-5", "c.yaml, line 2: "),
+        (ENTRY + "      timeout: 1", "c.yaml, line 3: model_list[0].litellm_params.model: is missing"),
+        (ENTRY + "      model: 5", "c.yaml, line 4: "),
+        (ENTRY + "      model: ''", "c.yaml, line 4: "),
+        (ENTRY + "      model: gpt-5\n      timeout: soon", "c.yaml, line 5: "),
+        (ENTRY + "      model: gpt-5\n      timeout: 0", "c.yaml, line 5: "),
+        (ENTRY + "      model: gpt-5\n      weight: -1", "c.yaml, line 5: "),
+        (ENTRY + "      model: gpt-5\n      api_key: [a]", "c.yaml, line 5: "),
+        (ENTRY.replace("name: m", "name: ''") + "      model: gpt-5", "c.yaml, line 2: "),
         ("1: 2\nmodel_list: []", "c.yaml, line 1: "),
     ],
-)  # fmt: skip
+)
 def test_a_file_that_cannot_be_used_is_complained_about_by_its_line(text: str, said: str) -> None:
     message = complaint(text)
     assert message.startswith(said), message
@@ -194,7 +196,9 @@ def test_no_secret_shows_when_printed() -> None:
 
 def test_a_complaint_never_quotes_a_value() -> None:
     for params in ("api_key: [hush]", "timeout: hush", "weight: hush", "extra_headers: hush", "api_base: {a: hush}"):
-        assert "hush" not in complaint(f"model_list:\n  - model_name: m\n    litellm_params: {{model: gpt-5, {params}}}")
+        assert "hush" not in complaint(
+            f"model_list:\n  - model_name: m\n    litellm_params: {{model: gpt-5, {params}}}"
+        )
 
 
 def test_a_reference_is_resolved_when_somebody_asks() -> None:
@@ -273,15 +277,11 @@ def test_anchors_and_merge_keys_are_followed_and_give_way() -> None:
 
 @given(st.text())
 def test_any_text_is_a_configuration_or_a_complaint(text: str) -> None:
-    try:
+    with suppress(Complaint):
         assert isinstance(parse(text), Config)
-    except Complaint as complaint:
-        assert str(complaint)
 
 
 @given(st.lists(st.sampled_from([*FULL.splitlines(), "  - a", "    b: 1", "<<: *a", "x: &a", "]"])))
 def test_any_lines_are_a_configuration_or_a_complaint(lines: list[str]) -> None:
-    try:
+    with suppress(Complaint):
         assert isinstance(parse("\n".join(lines)), Config)
-    except Complaint as complaint:
-        assert str(complaint)

@@ -45,23 +45,23 @@ def across(error: WarrenError) -> WarrenError:
     return fault.error()
 
 
-def test_codes_are_stable():
+def test_codes_are_stable() -> None:
     assert {kind.__name__: (kind.code, kind.status, kind.type) for kind in KINDS} == CODES
 
 
-def test_codes_are_unique():
+def test_codes_are_unique() -> None:
     codes = [kind.code for kind in KINDS if kind.code is not None]
     assert len(codes) == len(set(codes))
 
 
-def test_the_tree_in_the_docstring_is_the_tree():
+def test_the_tree_in_the_docstring_is_the_tree() -> None:
     assert errors.__doc__ is not None
     for kind in KINDS:
         assert f" {kind.__name__}" in f" {errors.__doc__}".replace("\n", " ")
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_every_error_is_the_same_on_the_other_side(kind: type[WarrenError]):
+def test_every_error_is_the_same_on_the_other_side(kind: type[WarrenError]) -> None:
     error = kind("No.", param="input[0].role", retry_after=2.5)
     again = across(error)
     assert type(again) is kind
@@ -80,19 +80,19 @@ def test_every_error_is_the_same_on_the_other_side(kind: type[WarrenError]):
         errors.UpstreamError("No.", status=500),
     ],
 )
-def test_codes_of_other_makes_keep_their_kind(error: WarrenError):
+def test_codes_of_other_makes_keep_their_kind(error: WarrenError) -> None:
     again = across(error)
     assert type(again) is type(error)
     assert (again.status, again.code, again.type, again.body()) == (error.status, error.code, error.type, error.body())
 
 
-def test_the_body_has_all_four_keys():
+def test_the_body_has_all_four_keys() -> None:
     assert InvalidRequest("No.").body() == {
         "error": {"message": "No.", "type": "invalid_request_error", "param": None, "code": None}
     }
 
 
-def test_an_error_of_a_newer_sender_is_an_error():
+def test_an_error_of_a_newer_sender_is_an_error() -> None:
     again = WarrenError.from_detail({"message": "New.", "type": "new_error", "code": "new"}, 418, 3.0)
     assert (again.status, again.code, again.type, again.retry_after) == (418, "new", "new_error", 3.0)
     assert WarrenError.from_detail({}).message == "The request failed."

@@ -129,7 +129,9 @@ def test_a_fold_shows_as_much_as_was_said(items: list[dict[str, Any]], at: int) 
 
 def test_events_that_are_not_known_change_nothing() -> None:
     events = list(replay(response_of([], "completed")))
-    assert fold([*events[:2], {"type": "keepalive"}, {"type": "response.new.thing", "x": 1}, events[-1]]) == fold(events)
+    assert fold([*events[:2], {"type": "keepalive"}, {"type": "response.new.thing", "x": 1}, events[-1]]) == fold(
+        events
+    )
 
 
 @pytest.mark.parametrize(

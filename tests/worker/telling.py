@@ -5,11 +5,11 @@ from itertools import count
 from typing import Any
 
 from pydantic_core import from_json, to_json
-from warren_worker.assembler import Assembler
-from warren_worker.dialect import Delta, Reader
 
 from warren import sse
 from warren.responses import blank
+from warren_worker.assembler import Assembler
+from warren_worker.dialect import Delta, Reader
 
 REQUEST = {"model": "m", "input": "hi"}
 

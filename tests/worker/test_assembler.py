@@ -8,6 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.responses import Response
+
+from tests.rig.legal import check_stream
+from tests.worker.telling import assembler, wire
+from warren.contracts import Usage
+from warren.errors import InvalidRequest, UpstreamError, UpstreamTruncated
 from warren_worker.assembler import Assembler
 from warren_worker.dialect import (
     Arguments,
@@ -22,14 +27,10 @@ from warren_worker.dialect import (
     UpstreamId,
 )
 
-from tests.rig.legal import check_stream
-from tests.worker.telling import assembler, wire
-from warren.contracts import Usage
-from warren.errors import InvalidRequest, UpstreamError, UpstreamTruncated
-
 WORDS = st.text(min_size=1, max_size=6)
 LOGPROB = {"token": "a", "logprob": -0.5, "bytes": [97], "top_logprobs": []}
 OBJECTS = st.dictionaries(st.text(max_size=3), st.integers() | st.text(max_size=4) | st.just({"}": "{"}), max_size=3)
+MORE: st.SearchStrategy[Delta] = st.sampled_from([Tokens(Usage(input_tokens=3, output_tokens=4)), UpstreamId("u")])
 
 
 @st.composite
@@ -56,7 +57,7 @@ def answers(draw: st.DrawFn) -> list[Delta]:
                     call = draw(st.sampled_from(waiting))
                     deltas.append(Arguments(call, open_[call].pop(0)))
             case _:
-                deltas.append(draw(st.sampled_from([Tokens(Usage(input_tokens=3, output_tokens=4)), UpstreamId("u")])))
+                deltas.append(draw(MORE))
     if draw(st.booleans()):
         deltas += [Arguments(call, piece) for call, pieces in open_.items() for piece in pieces]
     return deltas
@@ -169,7 +170,7 @@ def test_a_second_attempt_goes_on_with_the_numbers(deltas: list[Delta]) -> None:
 
 
 def test_text_tool_text_is_three_items() -> None:
-    deltas = [Text("a"), ToolCall(0, "c", "f"), Arguments(0, "{}"), Text("b")]
+    deltas: list[Delta] = [Text("a"), ToolCall(0, "c", "f"), Arguments(0, "{}"), Text("b")]
     final = check_stream(told(assembler(), deltas, "done"))
     assert [item["type"] for item in final["output"]] == ["message", "function_call", "message"]
 
@@ -194,20 +195,32 @@ def test_parallel_calls_that_take_turns_come_one_after_the_other() -> None:
 
 
 def test_a_number_is_not_taken_for_whole_arguments() -> None:
-    deltas = [ToolCall(0, "a", "f"), ToolCall(1, "b", "g"), Arguments(0, "1"), Arguments(0, "2"), Arguments(1, "{}")]
+    deltas: list[Delta] = [
+        ToolCall(0, "a", "f"),
+        ToolCall(1, "b", "g"),
+        Arguments(0, "1"),
+        Arguments(0, "2"),
+        Arguments(1, "{}"),
+    ]
     final = check_stream(told(assembler(), deltas, "done"))
     assert [item["arguments"] for item in final["output"]] == ["12", "{}"]
 
 
 def test_broken_arguments_are_kept_as_the_model_wrote_them() -> None:
-    deltas = [ToolCall(0, "a", "f"), Arguments(0, '{"x": oops'), Text("so"), ToolCall(1, "b", "g"), Arguments(1, "{}")]
+    deltas: list[Delta] = [
+        ToolCall(0, "a", "f"),
+        Arguments(0, '{"x": oops'),
+        Text("so"),
+        ToolCall(1, "b", "g"),
+        Arguments(1, "{}"),
+    ]
     final = check_stream(told(assembler(), deltas, "done"))
     assert [item.get("arguments") for item in final["output"]] == ['{"x": oops', None, "{}"]
 
 
 def test_a_call_that_was_cut_does_not_look_whole() -> None:
     for end in ("max_output_tokens", "failed", "cancelled"):
-        deltas = [ToolCall(0, "a", "f"), ToolCall(1, "b", "g"), Arguments(0, '{"x"'), Arguments(1, '{"y"')]
+        deltas: list[Delta] = [ToolCall(0, "a", "f"), ToolCall(1, "b", "g"), Arguments(0, '{"x"'), Arguments(1, '{"y"')]
         final = check_stream(told(assembler(), deltas, end))
         assert [item["status"] for item in final["output"]] == ["incomplete", "incomplete"]
 

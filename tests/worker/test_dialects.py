@@ -17,11 +17,6 @@ from openai.types.responses import ResponseInputItemParam, ToolParam
 from openai.types.responses.response_create_params import ResponseCreateParamsStreaming
 from pydantic import TypeAdapter
 from pydantic_core import to_json
-from warren_worker.assembler import Assembler
-from warren_worker.dialect import Call, Conversation, Dialect
-from warren_worker.dialects.chat import Chat
-from warren_worker.dialects.responses import Responses
-from warren_worker.providers.openai import PROVIDER
 
 from tests.rig.legal import TERMINAL, check_stream
 from tests.worker.telling import REQUEST, assembler, fed, wire
@@ -29,6 +24,11 @@ from warren import sse
 from warren.errors import InvalidRequest, WarrenError
 from warren.events import fold
 from warren.responses import items
+from warren_worker.assembler import Assembler
+from warren_worker.dialect import Call, Conversation, Dialect
+from warren_worker.dialects.chat import Chat
+from warren_worker.dialects.responses import Responses
+from warren_worker.providers.openai import PROVIDER
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "openai"
 MESSAGES: TypeAdapter[Any] = TypeAdapter(list[ChatCompletionMessageParam])
@@ -126,39 +126,51 @@ def test_a_native_answer_becomes_ours(case: dict[str, Any]) -> None:
 
 
 FUNCTION = {"type": "function", "name": "f"}
+RESULT = {"type": "function_call_output", "call_id": "c"}
+PART, UNSUPPORTED = "input[0].content[0]", "unsupported_parameter"
+
+
+def said(role: str, part: Any) -> dict[str, Any]:
+    return {"role": role, "content": [part]}
+
+
+def user(part: Any) -> dict[str, Any]:
+    return said("user", part)
+
+
 REFUSED: list[tuple[dict[str, Any], str, str | None]] = [
     ({"input": [{"role": "user", "content": 5}]}, "input[0].content", "invalid_type"),
     ({"input": [{"role": "user", "content": None}]}, "input[0].content", "invalid_type"),
     ({"input": [{"role": "robot", "content": "a"}]}, "input[0].role", "invalid_value"),
     ({"input": [{"role": "user", "content": "a"}, {}]}, "input[1].role", "missing_required_parameter"),
-    ({"input": [{"role": "user", "content": ["a"]}]}, "input[0].content[0].type", "invalid_value"),
-    ({"input": [{"role": "user", "content": [{"type": ["x"]}]}]}, "input[0].content[0].type", "invalid_value"),
-    ({"input": [{"role": "user", "content": [{"type": "video"}]}]}, "input[0].content[0].type", "invalid_value"),
-    ({"input": [{"role": "assistant", "content": [{"type": "input_text", "text": "a"}]}]}, "input[0].content[0].type", "invalid_value"),
-    ({"input": [{"role": "system", "content": [{"type": "input_image", "image_url": "a"}]}]}, "input[0].content[0].type", "invalid_value"),
-    ({"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]}, "input[0].content[0]", "unsupported_parameter"),
-    ({"input": [{"role": "user", "content": [{"type": "input_file", "file_url": "f"}]}]}, "input[0].content[0]", "unsupported_parameter"),
-    ({"input": [{"role": "user", "content": [{"type": "input_text", "text": 5}]}]}, "input[0].content[0]", "unsupported_parameter"),
+    ({"input": [user("a")]}, f"{PART}.type", "invalid_value"),
+    ({"input": [user({"type": ["x"]})]}, f"{PART}.type", "invalid_value"),
+    ({"input": [user({"type": "video"})]}, f"{PART}.type", "invalid_value"),
+    ({"input": [said("assistant", {"type": "input_text", "text": "a"})]}, f"{PART}.type", "invalid_value"),
+    ({"input": [said("system", {"type": "input_image", "image_url": "a"})]}, f"{PART}.type", "invalid_value"),
+    ({"input": [user({"type": "input_image", "file_id": "f"})]}, PART, UNSUPPORTED),
+    ({"input": [user({"type": "input_file", "file_url": "f"})]}, PART, UNSUPPORTED),
+    ({"input": [user({"type": "input_text", "text": 5})]}, PART, UNSUPPORTED),
     ({"input": [{"type": "function_call", "call_id": "c", "name": "f"}]}, "input[0]", "invalid_type"),
-    ({"input": [{"type": "function_call_output", "call_id": "c"}]}, "input[0]", "invalid_type"),
-    ({"input": [{"type": "function_call_output", "call_id": "c", "output": None}]}, "input[0].output", "invalid_type"),
-    ({"input": [{"type": "function_call_output", "call_id": "c", "output": [{"type": "input_image"}]}]}, "input[0].output[0].type", "unsupported_parameter"),
-    ({"input": [{"type": "function_call_output", "call_id": "c", "output": [{"type": "x"}]}]}, "input[0].output[0].type", "invalid_value"),
-    ({"input": [{"type": "item_reference", "id": "x"}]}, "input[0].type", "unsupported_parameter"),
-    ({"input": [{"type": "web_search_call", "id": "x"}]}, "input[0].type", "unsupported_parameter"),
-    ({"tools": [FUNCTION, {"type": "web_search"}]}, "tools[1].type", "unsupported_parameter"),
+    ({"input": [RESULT]}, "input[0]", "invalid_type"),
+    ({"input": [{**RESULT, "output": None}]}, "input[0].output", "invalid_type"),
+    ({"input": [{**RESULT, "output": [{"type": "input_image"}]}]}, "input[0].output[0].type", UNSUPPORTED),
+    ({"input": [{**RESULT, "output": [{"type": "x"}]}]}, "input[0].output[0].type", "invalid_value"),
+    ({"input": [{"type": "item_reference", "id": "x"}]}, "input[0].type", UNSUPPORTED),
+    ({"input": [{"type": "web_search_call", "id": "x"}]}, "input[0].type", UNSUPPORTED),
+    ({"tools": [FUNCTION, {"type": "web_search"}]}, "tools[1].type", UNSUPPORTED),
     ({"tools": [{"type": "function"}]}, "tools[0].name", "missing_required_parameter"),
-    ({"tools": [FUNCTION], "tool_choice": {"type": "web_search"}}, "tool_choice", "unsupported_parameter"),
-    ({"tools": [FUNCTION], "tool_choice": "maybe"}, "tool_choice", "unsupported_parameter"),
+    ({"tools": [FUNCTION], "tool_choice": {"type": "web_search"}}, "tool_choice", UNSUPPORTED),
+    ({"tools": [FUNCTION], "tool_choice": "maybe"}, "tool_choice", UNSUPPORTED),
     ({"tool_choice": "required"}, "tool_choice", None),
     ({"text": {"format": {"type": "json_schema"}}}, "text.format", "invalid_value"),
     ({"text": {"format": {"type": "yaml"}}}, "text.format", "invalid_value"),
-    ({"reasoning": {"effort": "low", "mode": "pro"}}, "reasoning.mode", "unsupported_parameter"),
-    ({"truncation": "auto"}, "truncation", "unsupported_parameter"),
-    ({"conversation": "conv_1"}, "conversation", "unsupported_parameter"),
-    ({"prompt": {"id": "p"}}, "prompt", "unsupported_parameter"),
-    ({"never_heard_of": 1}, "never_heard_of", "unsupported_parameter"),
-]  # fmt: skip
+    ({"reasoning": {"effort": "low", "mode": "pro"}}, "reasoning.mode", UNSUPPORTED),
+    ({"truncation": "auto"}, "truncation", UNSUPPORTED),
+    ({"conversation": "conv_1"}, "conversation", UNSUPPORTED),
+    ({"prompt": {"id": "p"}}, "prompt", UNSUPPORTED),
+    ({"never_heard_of": 1}, "never_heard_of", UNSUPPORTED),
+]
 
 
 @pytest.mark.parametrize(("more", "param", "code"), REFUSED)
@@ -196,16 +208,21 @@ JSON = st.recursive(
     max_leaves=4,
 )
 NAMES = st.sampled_from(
-    "id choices delta content refusal reasoning_content tool_calls index function name arguments finish_reason usage "
-    "prompt_tokens completion_tokens logprobs error code message type response item item_id output_index part text "
-    "content_index output status summary call_id input_tokens output_tokens".split()
+    [
+        *("id", "type", "choices", "delta", "content", "refusal", "reasoning_content", "tool_calls", "index", "name"),
+        *("function", "arguments", "finish_reason", "usage", "prompt_tokens", "completion_tokens", "logprobs", "error"),
+        *("code", "message", "response", "item", "item_id", "output_index", "content_index", "part", "text", "output"),
+        *("status", "summary", "call_id", "input_tokens", "output_tokens"),
+    ]
 )
 
 
 @st.composite
 def spoiled(draw: st.DrawFn, kind: str) -> list[Any]:
     """An answer of the golden files of which something is out of place: lost, said twice, or of another form."""
-    events = json.loads(json.dumps(draw(st.sampled_from([case.values[0]["events"] for case in golden(kind)]))))
+    events: list[Any] = json.loads(
+        json.dumps(draw(st.sampled_from([case.values[0]["events"] for case in golden(kind)])))
+    )
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(events) - 1))
         match draw(st.sampled_from(["lose", "repeat", "change", "change", "change", "swap", "garbage"])):

@@ -6,11 +6,11 @@ from typing import cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from warren_worker import relay as module
-from warren_worker.relay import Relay, Stream
 
 from warren.bus import Bus
 from warren.contracts import Chunks, Flag, Head, Message, Part, Want, encode
+from warren_worker import relay as module
+from warren_worker.relay import Relay, Stream
 
 HEAD = Head(status=200, worker="w")
 BATCH = 64 * 1024
@@ -138,9 +138,7 @@ def test_messages_hold_64_kb_at_most_and_streams_keep_their_order(writes: list[t
     st.lists(st.integers(0, 50), min_size=1, max_size=12),
     st.lists(st.tuples(st.integers(0, 12), st.integers(0, 14)), max_size=4),
 )
-def test_a_gateway_that_asks_for_what_it_lost_gets_all_in_order(
-    sizes: list[int], asked: list[tuple[int, int]]
-) -> None:
+def test_a_gateway_that_asks_for_what_it_lost_gets_all_in_order(sizes: list[int], asked: list[tuple[int, int]]) -> None:
     """Parts are written one to a tick; before some of them, the gateway asks from some number on."""
 
     async def go() -> None:

@@ -181,12 +181,14 @@ class Run:
             self._begin()
             async for batch in answer:
                 seen.setdefault("first_event_seconds", monotonic() - clock)
-                events = [
-                    made for event in batch for delta in reader.feed(event) for made in self._assembler.feed(delta)
-                ]
-                if events:
-                    self._say(events)
-                    await self.stream.caught_up()
+                made: list[Event] = []
+                try:
+                    for event in batch:
+                        for delta in reader.feed(event):
+                            made += self._assembler.feed(delta)
+                finally:
+                    self._say(made)
+                await self.stream.caught_up()
         return self._assembler.finish(time())
 
     async def _conversation(self, endpoint: Endpoint) -> Conversation:
