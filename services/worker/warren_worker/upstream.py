@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from time import time
+from urllib.request import getproxies
 
 import aiohttp
 import httpx
@@ -130,7 +131,9 @@ async def connect(patience: Patience, connections: int) -> AsyncIterator[Upstrea
 
     def session() -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=30, ssl=httpx.create_ssl_context())
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=True)
+        # For every request, trust_env also looks for a .netrc, in a thread: only where there is a proxy to be used.
+        proxied = bool(getproxies())
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=proxied)
 
     async with httpx.AsyncClient(
         transport=AiohttpTransport(client=session),
