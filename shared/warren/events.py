@@ -169,9 +169,9 @@ def cut(response: Item) -> Item:
     return {**response, "output": output}
 
 
-def failure(response: Item, param: str | None = None) -> list[Event]:
+def failure(response: Item, param: str | None = None, kind: str = "server_error") -> list[Event]:
     """How a stream ends whose response has failed. `error` carries its keys both nested and flat: clients differ."""
-    detail = {"type": "server_error", "param": param, **response["error"]}
+    detail = {"type": kind, "param": param, **response["error"]}
     return [
         {"type": "error", "error": detail, "code": detail["code"], "message": detail["message"], "param": param},
         {"type": "response.failed", "response": response},

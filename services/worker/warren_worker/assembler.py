@@ -133,8 +133,9 @@ class Assembler:
             self._response |= {"status": "completed", "completed_at": int(at), "usage": self._usage()}
         return self._number([*made, *events.end(self._response)])
 
-    def empty(self) -> None:
-        """Let go of what the model has said: it is too much to be kept."""
+    def empty(self, sequence: int) -> None:
+        """Let go of what the model has said, it is too much to be kept; the next event has this number."""
+        self.sequence = sequence
         self._response = {**self.response, "status": "in_progress", "output": []}
         self._native = None
 
@@ -144,7 +145,7 @@ class Assembler:
         self._response = events.interrupted(self.response, error.code or "server_error", error.message)
         self._native = None
         self._response["usage"] = self._usage() if self.shown else None
-        return self._number([*made, *events.failure(self._response, error.param)])
+        return self._number([*made, *events.failure(self._response, error.param, error.type)])
 
     def cancel(self) -> list[Event]:
         """The end of an answer that nobody wants any more."""

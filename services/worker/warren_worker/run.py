@@ -274,7 +274,7 @@ class Run:
 
     async def _end_well(self, events: list[Event]) -> None:
         if len(to_json(self._assembler.response, inf_nan_mode="null")) > LARGEST:
-            self._assembler.empty()
+            self._assembler.empty(events[0]["sequence_number"])  # these are not sent
             await self._end_badly(UpstreamError("The provider's answer is too large.", code="upstream_too_large"))
             return
         await self._record()

@@ -258,6 +258,7 @@ def _tools(request: Mapping[str, Any]) -> Item:
 def _tool(tool: Item, path: str) -> Item:
     match tool:
         case {"type": "function", "name": str(name)}:
+            _only(tool, ("type", "name", "description", "parameters", "strict"), path)
             kept = {key: tool[key] for key in ("description", "strict") if tool.get(key) is not None}
             parameters = tool.get("parameters") or {"type": "object", "properties": {}}
             return {"type": "function", "function": {"name": name, **kept, "parameters": parameters}}
@@ -269,7 +270,15 @@ def _tool(tool: Item, path: str) -> Item:
             raise _unsupported(f"{path}.type", f"{tool.get('type')!r} tools are not supported with this model")
 
 
+def _only(given: Mapping[str, Any], known: tuple[str, ...], path: str) -> None:
+    """Refuse by name what would be left out."""
+    for name, value in given.items():
+        if value is not None and name not in known:
+            raise _unsupported(f"{path}.{name}", "is not supported with this model")
+
+
 def _format(text: Mapping[str, Any]) -> Item:
+    _only(text, ("format", "verbosity"), "text")
     body: Item = {}
     if text.get("verbosity") not in (None, "medium"):
         body["verbosity"] = text["verbosity"]
@@ -287,9 +296,7 @@ def _format(text: Mapping[str, Any]) -> Item:
 
 
 def _effort(reasoning: Mapping[str, Any]) -> Item:
-    for name, value in reasoning.items():
-        if value is not None and name not in ("effort", "summary", "generate_summary"):
-            raise _unsupported(f"reasoning.{name}", "is not supported with this model")
+    _only(reasoning, ("effort", "summary", "generate_summary"), "reasoning")
     return {"reasoning_effort": reasoning["effort"]} if reasoning.get("effort") is not None else {}
 
 

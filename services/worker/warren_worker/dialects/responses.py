@@ -38,7 +38,7 @@ _SAYS = {
     "response.reasoning_text.delta": Thought,
 }
 _STOPS: dict[Any, Stop] = {"content_filter": Stop("content_filter")}
-_NOT_SENT = frozenset({"model", "input", "previous_response_id", "stream", "background", "stream_options"})
+_NOT_SENT = frozenset({"model", "input", "previous_response_id", "stream", "background"})
 
 
 @dataclass(frozen=True, slots=True)
