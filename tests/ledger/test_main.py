@@ -83,7 +83,7 @@ async def test_ctrl_c_ends_it_though_the_database_is_away(rabbitmq: Any) -> None
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--mongo-url", "http://localhost"), "--mongo-url must look like mongodb://host:27017/warren"),
+        (("--mongo-url", "http://localhost"), "--mongo-url: it must look like mongodb://host:27017/warren"),
         (("--keep=-P1D",), "--keep: Input should be greater than 0 seconds"),
         (("--keep", "a while"), "--keep: Input should be a valid timedelta"),
     ],
