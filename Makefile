@@ -31,7 +31,7 @@ $(READY): requirements.lock pyproject.toml $(MEMBERS:%=%/pyproject.toml)
 	@test -x $(BIN)/pip || { echo "setup: making .venv (about a minute)" >&2; $(PYTHON) -m venv .venv; }
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock >.venv/uv.lock
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r .venv/uv.lock
-	@$(BIN)/uv pip install -q -p .venv --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install -q -p .venv --compile-bytecode --require-hashes -r requirements.lock
 	@$(BIN)/uv pip install -q -p .venv --no-deps --no-build-isolation $(MEMBERS:%=-e %)
 	@touch $@
 

@@ -28,11 +28,11 @@ def main() -> None:
             looks: report.Memory = [("before", stack.rss())]
             results += _measure(stack, options)
             looks.append(("after", stack.rss()))
-            if stack.parts:
+            if stack.parts and not options.no_load:
                 memories.append(report.memory(f"Memory of {name}, MB", looks))
             if options.soak and stack.parts:
                 memories.append(_soak(stack, options.dialect[0]))
-    print(report.head(before), report.tables(results), *memories, sep="\n\n")
+    print("\n\n".join(text for text in (report.head(before), report.tables(results), *memories) if text))
     sys.exit(any(result.seen.errors for result in results))
 
 

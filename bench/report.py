@@ -28,14 +28,14 @@ def tables(results: Sequence[Result]) -> str:
             *_section("CPU microseconds per delta, 64 streams", _cpu_of_streams(streams)),
             *_problems(results),
         ]
-    )
+    ).rstrip()
 
 
 def memory(title: str, looks: Memory) -> str:
     """Memory of each process, a row for each look."""
     names = [name for name in _PARTS if any(name in parts for _, parts in looks)]
     rows = [[when, *(f"{parts[name]:.0f}" for name in names)] for when, parts in looks]
-    return "\n".join(_section(title, [["", *names], *rows]))
+    return "\n".join(_section(title, [["", *names], *rows])).rstrip()
 
 
 def _closed(results: Iterable[Result]) -> list[list[str]]:

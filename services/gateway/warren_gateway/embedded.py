@@ -166,13 +166,13 @@ def _commands(url: str, key: str) -> str:
 Serving {local_model.MODEL} at {url}. Try:
 
 curl {url}/v1/responses -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\
-  -d '{{"model": "{local_model.MODEL}", "input": "Who was Michael Jordan?"}}'
+  -d '{{"model": "{local_model.MODEL}", "input": "Who was Michael Jordan?", "max_output_tokens": 100}}'
 
 curl -N {url}/v1/responses -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\
-  -d '{{"model": "{local_model.MODEL}", "input": "Tell me a story.", "stream": true}}'
+  -d '{{"model": "{local_model.MODEL}", "input": "Tell me a story.", "max_output_tokens": 100, "stream": true}}'
 
 {sys.executable} -c 'from openai import OpenAI; c = OpenAI(base_url="{url}/v1", api_key="{key}"); \\
-print(c.responses.create(model="{local_model.MODEL}", input="What is a warren?").output_text)'
+print(c.responses.create(model="{local_model.MODEL}", input="What is a warren?", max_output_tokens=100).output_text)'
 
 Ctrl-C ends it.
 """
