@@ -205,6 +205,8 @@ class Outcome(Message):
     upstream_id: str | None = None
     error: str | None = None
     calls: tuple[UpstreamCall, ...] = ()
+    superseded: bool = False
+    """Another attempt has taken over: this is no end of the response, only its calls count."""
 
     @classmethod
     def of(

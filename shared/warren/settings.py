@@ -1,6 +1,7 @@
 """Settings: flags, then `WARREN_*` variables, then defaults; `--help` tells them all."""
 
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -95,12 +96,18 @@ async def drained(seconds: float) -> AsyncIterator[AsyncExitStack]:
                 await stack.aclose()
 
 
+def _loop_failed(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Asyncio would print the exception with its words."""
+    logging.getLogger("warren").error(context["message"], exc_info=context.get("exception"))
+
+
 def run(program: str, main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
     """Run a service until it ends. Its event is set by SIGTERM and SIGINT; a second one ends it at once."""
 
     async def supervised() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(_loop_failed)
         current = asyncio.current_task()
         assert current is not None
 

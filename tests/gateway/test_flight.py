@@ -141,7 +141,7 @@ class Fence(RuleBasedStateMachine):
         """A worker claims before it has written anything; one that has does not ask any more."""
         if self.attempt(name).parts and name != self.shown:
             return
-        before, known = self.latched, self.flight.worker is not None
+        before = self.latched
         match self.flight.claim(name, self.now):
             case "ended":
                 assert self.ended
@@ -149,9 +149,8 @@ class Fence(RuleBasedStateMachine):
             case "run":
                 if name != self.shown:
                     assert not before, "a latched stream was given away"
-                    if self.shown is not None and known:
-                        assert self.doubted is not None, "a worker was replaced without a question"
-                        assert self.heard <= self.doubted, "a worker that lives was replaced"
+                    assert self.doubted is not None, "a worker was replaced without a question"
+                    assert self.heard <= self.doubted, "a worker that lives was replaced"
                     self.shown, self.next, self.doubted = name, 0, None
                     self.heard = self.now
                     assert self.flight.sequence == self.sequence
@@ -249,12 +248,15 @@ def test_shown_output_is_never_given_to_another_attempt(named: bool) -> None:
     assert one.claim("a", 1000.0) == "run"
 
 
-def test_a_job_that_nobody_has_begun_is_given_at_once() -> None:
+def test_a_job_that_nobody_has_begun_is_given_after_a_question() -> None:
     one = flight()
-    assert one.claim("a", 0.0) == "run"
-    assert one.claim("a", 0.1) == "run"
-    assert one.claim("b", 0.2) == "run"
-    assert one.take(part("a", 0), b"aaaa", 0.3) is Taken.FOREIGN
+    assert one.claim("a", 0.0) == "probe"
+    assert one.claim("a", SILENCE / 2) == "hold"
+    assert one.claim("a", SILENCE) == "run"
+    assert one.claim("a", SILENCE) == "run"
+    assert one.claim("b", SILENCE) == "probe"
+    assert one.take(part("b", 0), b"bbbb", SILENCE) is Taken.FOREIGN
+    assert one.take(part("a", 0), b"aaaa", SILENCE) is Taken.YES
 
 
 def test_a_gap_is_asked_for_once() -> None:

@@ -119,6 +119,18 @@ async def test_an_outcome_of_no_attempt_passes_every_claim(store: Store) -> None
     assert await store.put([outcome(id_, attempt="b")]) == [Recorded(won=False, status="failed")]
 
 
+async def test_a_superseded_outcome_leaves_only_what_it_cost(store: Store) -> None:
+    lost = outcome(status="cancelled", calls=(call(),)).model_copy(update={"superseded": True})
+    (recorded,) = await store.put([lost])
+    assert recorded.won is False
+    assert await store.find(lost.response_id, ACCOUNT) is None
+    assert len(await store.calls(lost.response_id, ACCOUNT)) == 1
+    claim = Claim(response_id=lost.response_id, account=ACCOUNT, attempt="b")
+    assert await store.claim(claim) is None
+    (recorded,) = await store.put([outcome(lost.response_id, attempt="b")])
+    assert recorded.won is True
+
+
 async def test_a_claim_of_what_has_ended_is_answered_with_its_record(store: Store) -> None:
     one = outcome(attempt="a")
     await store.put([one])

@@ -30,7 +30,6 @@ from warren.contracts import (
 )
 from warren.errors import (
     BusUnavailable,
-    CallTimeout,
     DeadlineExceeded,
     Interrupted,
     Overloaded,
@@ -205,7 +204,7 @@ class Dispatch:
 
     async def _settle(self, flight: Flight, job: Job) -> None:
         """Nobody answers for this request. It may have ended; shown output ends here; else its job will come again."""
-        with suppress(CallTimeout, BusUnavailable):
+        with suppress(WarrenError):
             question = Fetch(response_id=flight.response_id, account=flight.account)
             answer = await self._bus.call(LEDGER_ASK, question, timeout=5)
             assert isinstance(answer, Fetched)
@@ -284,7 +283,12 @@ class Dispatch:
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a task failed", exc_info=error)
 
 
 def _interrupted() -> Interrupted:

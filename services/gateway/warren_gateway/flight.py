@@ -95,21 +95,20 @@ class Flight:
         return Taken.YES
 
     def claim(self, attempt: str, now: float) -> Literal["run", "hold", "ended", "probe", "interrupt"]:
-        """May this attempt run? `probe`: hold, and ask the one that is shown for a sign of life; `interrupt`: hold,
+        """May this attempt run? `probe`: hold, and ask whoever may be running it for a sign of life; `interrupt`: hold,
         the one that is shown is dead and nobody can go on for it.
         """
         if self.ended:
             return "ended"
         if attempt == self.attempt:
             return "run"
-        if self.attempt is not None and (self.worker is not None or self.latched):
-            if self._doubted_at is None or self.heard_at > self._doubted_at:
-                self._doubted_at = now
-                return "probe"
-            if now - self._doubted_at < SILENCE:
-                return "hold"
-            if self.latched:
-                return "interrupt"
+        if self._doubted_at is None or self.heard_at > self._doubted_at:
+            self._doubted_at = now
+            return "probe"
+        if now - self._doubted_at < SILENCE:
+            return "hold"
+        if self.latched:
+            return "interrupt"
         self.attempt = attempt
         self.worker = None
         self.number = 0

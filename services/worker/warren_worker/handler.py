@@ -79,7 +79,7 @@ class Worker:
             case Cancel(response_id=id_, attempt=attempt):
                 run = self._runs.get(id_)
                 if run is not None and attempt in (None, run.stream.attempt):
-                    run.cancel()
+                    run.cancel(superseded=attempt is not None)
             case Ping():
                 return Pong()
             case _:

@@ -68,6 +68,7 @@ class Run:
         self._assembler = self._assemble(sequence)
         self._task: asyncio.Task[None] | None = None
         self.cancelled = False
+        self._superseded = False
 
     @property
     def silent(self) -> bool:
@@ -98,10 +99,14 @@ class Run:
         finally:
             hold.cancel()
 
-    def cancel(self) -> None:
-        """Stop the upstream call and record what was used until now. Does nothing once the answer is complete."""
+    def cancel(self, *, superseded: bool = False) -> None:
+        """Stop the upstream call and record what was used until now. Does nothing once the answer is complete.
+
+        `superseded`: this is not the end of the response, another attempt, or its gateway, has taken over.
+        """
         if not self.cancelled and self._task is not None and self._assembler.response["status"] == "in_progress":
             self.cancelled = True
+            self._superseded = superseded
             self._task.cancel()
 
     def keep_alive(self) -> None:
@@ -320,6 +325,7 @@ class Run:
             deployment=self._deployment,
             upstream_id=self._assembler.upstream_id,
             calls=tuple(self._calls),
+            superseded=self.cancelled and self._superseded,
         )
         if len(outcome.payload) > LARGEST:
             log.warning("a response is too large to be stored", response_id=self.job.response_id)

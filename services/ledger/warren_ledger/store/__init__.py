@@ -108,7 +108,8 @@ class Store(Protocol):
 
         The first outcome of a response wins, here and for ever; the same one again has won again. Once a response
         is claimed, only outcomes of the attempt that claimed it last can win, and those that belong to no attempt
-        (`attempt` is empty). The calls of every outcome are remembered once each, whether it wins or not.
+        (`attempt` is empty). A superseded one never wins. The calls of every outcome are remembered once each,
+        whether it wins or not.
         """
 
     async def claim(self, claim: Claim) -> Record | None:

@@ -107,7 +107,7 @@ class MongoStore:
             recorded: dict[int, Recorded] = {}
             for places in _rounds(outcomes):
                 recorded.update(zip(places, await self._record([outcomes[at] for at in places]), strict=True))
-        return [recorded[at] for at in range(len(outcomes))]
+        return [recorded.get(at, Recorded(won=False, status=OPEN)) for at in range(len(outcomes))]
 
     async def _record(self, outcomes: Sequence[Outcome]) -> list[Recorded]:
         """Write outcomes of different responses: inserts, which cost half of what upserts do, then what is claimed."""
@@ -197,7 +197,7 @@ class MongoStore:
 
     def _link(self, outcome: Outcome) -> Document | None:
         """Outlives its response: one whose link went first would look like the beginning of its chain."""
-        if not outcome.store or outcome.previous_response_id is None:
+        if outcome.superseded or not outcome.store or outcome.previous_response_id is None:
             return None
         return {
             "_id": outcome.response_id,
@@ -251,6 +251,8 @@ def _rounds(outcomes: Sequence[Outcome]) -> Iterator[list[int]]:
     rounds: list[list[int]] = []
     times: Counter[str] = Counter()
     for place, outcome in enumerate(outcomes):
+        if outcome.superseded:
+            continue
         if times[outcome.response_id] == len(rounds):
             rounds.append([])
         rounds[times[outcome.response_id]].append(place)

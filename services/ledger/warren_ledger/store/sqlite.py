@@ -155,6 +155,8 @@ class SqliteStore:
             return [self._record(outcome) for outcome in outcomes]
 
     def _record(self, outcome: Outcome) -> Recorded:
+        if outcome.superseded:
+            return Recorded(won=False, status=OPEN)
         record = Record.of(outcome)
         values = {name: getattr(record, name) for name in _COLUMNS}
         if self._db.execute(_PUT, {**values, "expires": self._now() + self._keep}).rowcount:
