@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from warren.contracts import Flag, Head, Part
 from warren.errors import Interrupted
-from warren_gateway.flight import KEPT, SILENCE, UNREAD, Flight, Taken
+from warren_gateway.flight import DOUBT, KEPT, UNREAD, Flight, Taken
 
 ATTEMPTS = st.sampled_from(["a", "b", "c"])
 CLAIMANTS = st.sampled_from(["a", "b", "c", "d", "e"])
@@ -160,12 +160,12 @@ class Fence(RuleBasedStateMachine):
                 self.doubted = self.now
             case "hold":
                 assert self.doubted is not None
-                assert self.now - self.doubted < SILENCE
+                assert self.now - self.doubted < DOUBT
             case "interrupt":
                 assert before
                 assert self.doubted is not None
                 assert self.heard <= self.doubted, "a worker that lives was given up"
-                assert self.now - self.doubted >= SILENCE
+                assert self.now - self.doubted >= DOUBT
         assert not self.ended
 
     @rule(name=CLAIMANTS, life=st.booleans())
@@ -175,7 +175,7 @@ class Fence(RuleBasedStateMachine):
         if life and self.shown is not None:
             self.now += 0.1
             self.a_worker_says_how_far_it_is(self.shown)
-        self.now += SILENCE
+        self.now += DOUBT
         self.an_attempt_claims(name)
 
     @rule(seconds=st.sampled_from([0.1, 2.0, 2.0]))
@@ -219,8 +219,8 @@ def test_a_worker_that_is_silent_loses_a_stream_of_which_nothing_was_shown() -> 
     one = flight()
     assert one.take(part("a", 0, 0, 1), b"aaaa", 0.0) is Taken.YES
     assert one.claim("b", 10.0) == "probe"
-    assert one.claim("b", 10.0 + SILENCE / 2) == "hold"
-    assert one.claim("b", 10.0 + SILENCE) == "run"
+    assert one.claim("b", 10.0 + DOUBT / 2) == "hold"
+    assert one.claim("b", 10.0 + DOUBT) == "run"
     assert one.sequence == 2
     assert one.take(part("a", 1, 2, 2), b"aaaa", 12.0) is Taken.FOREIGN
     assert one.take(part("b", 0, 2, 2), b"bbbb", 12.0) is Taken.YES
@@ -233,7 +233,7 @@ def test_a_doubted_worker_that_shows_life_keeps_its_stream() -> None:
     for _ in range(20):
         assert one.claim("b", now) == "probe"
         one.take(Part("r", "a", 1, 0, -1, 0, int(Flag.ECHO), head("a")), b"", now + 0.1)
-        now += SILENCE + 1
+        now += DOUBT + 1
     assert one.take(part("a", 1, 2, 2), b"aaaa", now) is Taken.YES
 
 
@@ -251,12 +251,12 @@ def test_shown_output_is_never_given_to_another_attempt(named: bool) -> None:
 def test_a_job_that_nobody_has_begun_is_given_after_a_question() -> None:
     one = flight()
     assert one.claim("a", 0.0) == "probe"
-    assert one.claim("a", SILENCE / 2) == "hold"
-    assert one.claim("a", SILENCE) == "run"
-    assert one.claim("a", SILENCE) == "run"
-    assert one.claim("b", SILENCE) == "probe"
-    assert one.take(part("b", 0), b"bbbb", SILENCE) is Taken.FOREIGN
-    assert one.take(part("a", 0), b"aaaa", SILENCE) is Taken.YES
+    assert one.claim("a", DOUBT / 2) == "hold"
+    assert one.claim("a", DOUBT) == "run"
+    assert one.claim("a", DOUBT) == "run"
+    assert one.claim("b", DOUBT) == "probe"
+    assert one.take(part("b", 0), b"bbbb", DOUBT) is Taken.FOREIGN
+    assert one.take(part("a", 0), b"aaaa", DOUBT) is Taken.YES
 
 
 def test_a_gap_is_asked_for_once() -> None:

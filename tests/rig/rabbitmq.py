@@ -26,6 +26,7 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 CONFIG = """\
 loopback_users.guest = true
 consumer_timeout = 7200000
+raft.wal_max_size_bytes = 33554432
 log.console = false
 """
 

@@ -36,7 +36,7 @@ from warren.errors import (
     WarrenError,
 )
 from warren.responses import Item, blank
-from warren_gateway.flight import Flight, Taken
+from warren_gateway.flight import DOUBT, Flight, Taken
 
 log = structlog.get_logger("warren.gateway")
 
@@ -45,6 +45,9 @@ SILENCE = 20.0
 ANSWER = 4.0
 """Seconds that it then has, ASKED times."""
 ASKED = 3
+RECONNECTING = 6.0
+"""Seconds that a doubted worker has when this gateway has just reconnected: the worker is likely to be at it, too."""
+JUST_NOW = 15.0
 LOST = 10.0
 """Seconds after which a part that is missing is not to be had any more."""
 LATE = 5.0
@@ -60,6 +63,7 @@ class Dispatch:
         self._flights: dict[str, tuple[Flight, Job]] = {}
         self._ended: OrderedDict[str, None] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._restored_at = -JUST_NOW
 
     def launch(self, job: Job, provider: str) -> Flight:
         """Send this job. Its answer is awaited, not the broker's confirm: a refusal ends the flight with an error."""
@@ -90,6 +94,7 @@ class Dispatch:
 
     def restored(self) -> None:
         """The broker is back; what was posted in between is lost."""
+        self._restored_at = monotonic()
         self._ask_again([flight for flight, _ in self._flights.values() if not flight.ended])
 
     async def watch(self) -> None:
@@ -176,7 +181,9 @@ class Dispatch:
         if flight.abandoned and not flight.ended:
             return Claimed(verdict="unknown")
         worker, attempt = flight.worker, flight.attempt
-        match flight.claim(claim.attempt, monotonic()):
+        now = monotonic()
+        patience = RECONNECTING if now - self._restored_at < JUST_NOW else DOUBT
+        match flight.claim(claim.attempt, now, patience):
             case "probe":
                 self._ask_again([flight])
                 return Claimed(verdict="hold")

@@ -12,7 +12,7 @@ from typing import Literal
 from warren.contracts import Flag, Head, Part
 from warren.errors import WarrenError
 
-SILENCE = 1.5
+DOUBT = 1.5
 """Seconds that a doubted worker has to show that it lives."""
 UNREAD = 1024 * 1024
 """Bytes that a client may leave unread."""
@@ -94,7 +94,9 @@ class Flight:
         self._show(part, data)
         return Taken.YES
 
-    def claim(self, attempt: str, now: float) -> Literal["run", "hold", "ended", "probe", "interrupt"]:
+    def claim(
+        self, attempt: str, now: float, patience: float = DOUBT
+    ) -> Literal["run", "hold", "ended", "probe", "interrupt"]:
         """May this attempt run? `probe`: hold, and ask whoever may be running it for a sign of life; `interrupt`: hold,
         the one that is shown is dead and nobody can go on for it.
         """
@@ -105,7 +107,7 @@ class Flight:
         if self._doubted_at is None or self.heard_at > self._doubted_at:
             self._doubted_at = now
             return "probe"
-        if now - self._doubted_at < SILENCE:
+        if now - self._doubted_at < patience:
             return "hold"
         if self.latched:
             return "interrupt"
