@@ -13,7 +13,7 @@ READY := .venv/.ready
 MAKEFLAGS += --no-print-directory
 
 # What must not be in the repository: somebody's directories, and the hosts that packages were fetched from.
-PLACES := /(root|home|work|Users|opt/(pypi|wheels))/|[p]ypi\.org/simple|files\.pythonhosted\.|registry\.npmjs\.
+PLACES := /(root|home|work|Users|opt/(pypi|wheels))/|[p]ypi\.org/simple|python[h]osted\.|registry\.np[m]js\.
 
 .PHONY: help setup up test verify lint types bench lock clean
 
