@@ -317,3 +317,27 @@ async def test_a_writer_waits_when_the_broker_does_not_keep_up() -> None:
     await asyncio.wait_for(waiting, 5)
     await settled(relay)
     assert [len(data) for _, data in recorder.of(stream)] == [5, 1024 * 1024 + 1]
+
+
+@pytest.mark.anyio
+async def test_an_attempt_that_only_waits_for_leave_shows_no_life() -> None:
+    recorder, relay = relaying()
+    waiting = relay.open("g", "r", "b")
+    relay.resume("g", [Want("r", None, 0)])
+    relay.announce()
+    await relay.flushed()
+    assert not recorder.of(waiting)
+    relay.close(waiting)
+    assert not relay.has_ended("r"), "it may come again and have to run"
+
+
+@pytest.mark.anyio
+async def test_an_attempt_that_was_replaced_is_not_how_its_response_ended() -> None:
+    _, relay = relaying()
+    replaced = relay.open("g", "r", "a")
+    replaced.head = HEAD
+    replaced.write(b"x", 0, 0, Flag.LAST)
+    replaced.superseded = True
+    relay.close(replaced)
+    await relay.flushed()
+    assert not relay.has_ended("r")

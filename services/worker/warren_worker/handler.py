@@ -17,11 +17,13 @@ from warren.errors import (
     BusUnavailable,
     CallTimeout,
     DeadlineExceeded,
+    Interrupted,
     Overloaded,
     Unroutable,
     UpstreamUnreachable,
     WarrenError,
 )
+from warren.responses import Item
 from warren.sse import DONE, encode
 from warren_worker.provider import Endpoint, endpoint
 from warren_worker.relay import Relay, Stream
@@ -192,30 +194,35 @@ class Worker:
         """Show the end that the ledger has: an earlier attempt got that far, and its last words were lost."""
         stream.head = Head(status=200, worker=self._bus.address)
         if not stored:
-            error = WarrenError("The answer was given, but not stored, and its last part was lost.", code="interrupted")
-            stream.head = Head(status=error.status, worker=self._bus.address)
-            stream.write(to_json(error.body()), flags=Flag.LAST)
+            error = Interrupted("The answer was given, but not stored, and its last part was lost.")
+            self._say_failed(job, stream, error, _failed(job, error), sequence)
         elif not job.stream:
             stream.write(stored, flags=Flag.LAST)
         else:
-            made = list(events.replay(from_json(stored)))[2 if sequence else 0 :]
-            for number, event in enumerate(made, sequence):
-                event["sequence_number"] = number
-            data = b"".join(map(encode, made)) + DONE
-            stream.write(data, sequence, sequence + len(made) - 1, Flag.CONTENT | Flag.LAST)
+            self._say(stream, list(events.replay(from_json(stored)))[2 if sequence else 0 :], sequence)
+
+    def _say_failed(self, job: Job, stream: Stream, error: WarrenError, response: Item, sequence: int) -> None:
+        """Tell the client: as an HTTP error as long as nothing has begun, as events after that."""
+        stream.head = Head(status=error.status, worker=self._bus.address)
+        if job.stream and sequence:
+            stream.head = Head(status=200, worker=self._bus.address)
+            self._say(stream, events.failure(response), sequence)
+        else:
+            stream.write(to_json(error.body()), flags=Flag.LAST)
+
+    def _say(self, stream: Stream, made: list[events.Event], sequence: int) -> None:
+        for number, event in enumerate(made, sequence):
+            event["sequence_number"] = number
+        data = b"".join(map(encode, made)) + DONE
+        stream.write(data, sequence, sequence + len(made) - 1, Flag.CONTENT | Flag.LAST)
 
     async def _refuse(self, job: Job, stream: Stream, error: WarrenError | None) -> None:
         """End a job that is not run: as failed, or, without an error, as cancelled."""
+        response = {**_blank(job), "status": "cancelled"} if error is None else _failed(job, error)
         request = from_json(job.payload)
-        response = responses.blank(request, response_id=job.response_id, created_at=job.created_at)
-        if error is None:
-            response["status"] = "cancelled"
-        else:
-            response = events.interrupted(response, error.code or "server_error", error.message)
         await confirm(self._bus, Outcome.of(job, request, response, attempt=stream.attempt, error=error))
         if error is not None:
-            stream.head = Head(status=error.status, worker=self._bus.address)
-            stream.write(to_json(error.body()), flags=Flag.LAST)
+            self._say_failed(job, stream, error, response, stream.sequence)
 
     async def _find(self, name: str) -> Endpoint:
         """The endpoint of a deployment. One that is not known may be newer than the file as it was read."""
@@ -226,6 +233,14 @@ class Worker:
                 raise UpstreamUnreachable(f"The deployment {name!r} is not in this worker's configuration.")
             self._endpoints[name] = endpoint(self._config.deployments[name], self._environ)
         return self._endpoints[name]
+
+
+def _blank(job: Job) -> Item:
+    return responses.blank(from_json(job.payload), response_id=job.response_id, created_at=job.created_at)
+
+
+def _failed(job: Job, error: WarrenError) -> Item:
+    return events.interrupted(_blank(job), error.code or "server_error", error.message)
 
 
 @asynccontextmanager

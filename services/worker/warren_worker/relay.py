@@ -30,6 +30,8 @@ class Stream:
         self.attempt = attempt
         self.head: Head | None = None
         self.ended = False
+        self.superseded = False
+        """Another attempt has taken over: what this one said last is not how its response ended."""
         self.written_at = monotonic()
         self.kept = 0
         self.pending = 0
@@ -58,6 +60,11 @@ class Stream:
         """Wait while more has been written than should wait for the broker."""
         while self.pending > _BEHIND:
             await self._relay.flushed(self.gateway)
+
+    @property
+    def sequence(self) -> int:
+        """Number of the event that would come next; 0 while none has been written."""
+        return self._last + 1
 
     def cut(self) -> tuple[Part, bytes] | None:
         """All that was written since the last cut, as one part."""
@@ -125,7 +132,9 @@ class Relay:
             self._ended_size -= oldest.kept + _OVERHEAD
 
     def has_ended(self, response_id: str) -> bool:
-        return response_id in self._ended
+        """Whether an attempt of this process brought this response to its end, not long ago."""
+        ended = self._ended.get(response_id)
+        return ended is not None and ended[1].ended and not ended[1].superseded
 
     def ready(self, stream: Stream) -> None:
         self._ready.setdefault(stream.gateway, {})[stream.response_id] = stream
@@ -137,7 +146,7 @@ class Relay:
             stream = self._streams.get(want.response_id)
             if stream is None and want.response_id in self._ended:
                 stream = self._ended[want.response_id][1]
-            if stream is None:
+            if stream is None or stream.head is None:  # it only waits for leave to run: that is no sign of life
                 continue
             number = want.number if want.attempt in (None, stream.attempt) else 0
             waiting = self._again.get(to, ())  # what of this stream waits there is part of what is wanted, or known
@@ -152,6 +161,8 @@ class Relay:
         now = monotonic()
         ended = [stream for at, stream in self._ended.values() if now - at < _KEPT_SECONDS / 2]
         for stream in (*self._streams.values(), *ended):
+            if stream.head is None:
+                continue
             self._flush_now(stream)
             self._again.setdefault(stream.gateway, deque()).append((stream.echo(), b""))
         for gateway in self._again:

@@ -68,7 +68,6 @@ class Run:
         self._assembler = self._assemble(sequence)
         self._task: asyncio.Task[None] | None = None
         self.cancelled = False
-        self._superseded = False
 
     @property
     def silent(self) -> bool:
@@ -106,7 +105,7 @@ class Run:
         """
         if not self.cancelled and self._task is not None and self._assembler.response["status"] == "in_progress":
             self.cancelled = True
-            self._superseded = superseded
+            self.stream.superseded = superseded
             self._task.cancel()
 
     def keep_alive(self) -> None:
@@ -325,7 +324,7 @@ class Run:
             deployment=self._deployment,
             upstream_id=self._assembler.upstream_id,
             calls=tuple(self._calls),
-            superseded=self.cancelled and self._superseded,
+            superseded=self.stream.superseded,
         )
         if len(outcome.payload) > LARGEST:
             log.warning("a response is too large to be stored", response_id=self.job.response_id)
