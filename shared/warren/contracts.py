@@ -74,8 +74,22 @@ class Held(Contract):
     upstream_id: str
 
 
+class Blob(Contract):
+    """A payload that is too large for the bus: the ledger's store has it, in pieces (see `warren.blobs`)."""
+
+    name: str
+    """What it is of its response: `request`, `outcome`."""
+    size: int
+    sha256: str
+    pieces: int
+
+
 class Job(Message):
-    """One model call, complete in itself: a worker needs nothing else to run it. Payload: the request body."""
+    """One model call, complete in itself: a worker needs nothing else to run it.
+
+    Payload: the request body, then (from `split` on) items to go before its input, a JSON array; with `blob`, all of
+    it is there.
+    """
 
     kind: Literal["job"] = "job"
     response_id: str
@@ -83,6 +97,7 @@ class Job(Message):
     plan: tuple[str, ...]
     """Deployment ids, in the order to try them."""
     reply_to: str
+    """Whom to send the parts to: a gateway, the ledger (`ledger.write`, for its log), or, empty, nobody."""
     stream: bool
     created_at: float
     deadline: float
@@ -90,6 +105,21 @@ class Job(Message):
     held: Held | None = None
     again: bool = False
     """This job may have been started before: claim it first."""
+    detached: bool = False
+    """The ledger has a row for it: it runs whoever listens, and is claimed there, and there only, before it calls."""
+    conversation: str | None = None
+    split: int | None = None
+    blob: Blob | None = None
+
+    @property
+    def request(self) -> bytes:
+        """The request's body."""
+        return self.payload[: self.split]
+
+    @property
+    def before(self) -> bytes:
+        """Items that a WebSocket remembers, for a response that nobody else has; empty if there are none."""
+        return b"" if self.split is None else self.payload[self.split :]
 
 
 class Head(Contract):
@@ -168,12 +198,18 @@ class Resume(Message):
 
 
 class Claim(Message):
-    """May this attempt run? Asked of the gateway, then of the ledger, before a job is started a second time."""
+    """May this attempt run? Asked of the gateway, then of the ledger, before a job is started a second time.
+
+    A detached job is claimed at the ledger alone, and always.
+    """
 
     kind: Literal["claim"] = "claim"
     response_id: str
     account: str
     attempt: str
+    worker: str = ""
+    """Who would run it."""
+    detached: bool = False
 
 
 class Claimed(Message):
@@ -207,12 +243,23 @@ class Outcome(Message):
     calls: tuple[UpstreamCall, ...] = ()
     superseded: bool = False
     """Another attempt has taken over: this is no end of the response, only its calls count."""
+    background: bool = False
+    conversation: str | None = None
+    """Where the input and output items belong, once this is the record; its lock is the response's until then."""
+    metadata: dict[str, str] = Field(default_factory=dict)
+    item_ids: tuple[str, ...] = ()
+    """Of the output items: what an `item_reference` may name."""
+    blob: Blob | None = None
+    """The payload is there."""
 
     @classmethod
     def of(
         cls, job: Job, request: Item, response: Item, *, attempt: str, error: WarrenError | None = None, **more: Any
     ) -> Self:
-        """How this job ended. With `store: false` that is no content at all, only that it did."""
+        """How this job ended. With `store: false` that is no content at all, only that it did.
+
+        `request` is the request's body with every reference in its input replaced by what it names.
+        """
         store = request.get("store") is not False
         body = to_json(response, inf_nan_mode="null") if store else b""
         said = to_json(items(request["input"]), inf_nan_mode="null") if store else b""
@@ -228,6 +275,10 @@ class Outcome(Message):
             split=len(body),
             previous_response_id=request.get("previous_response_id"),
             error=None if error is None else error.code or "invalid_request",
+            background=bool(request.get("background")),
+            conversation=job.conversation,
+            metadata=(request.get("metadata") or {}) if store else {},
+            item_ids=tuple(item["id"] for item in response["output"] if item.get("id")) if store else (),
             payload=body + said,
             **more,
         )
@@ -265,7 +316,7 @@ class Located(Message):
 
 
 class Fetch(Message):
-    """The stored response, as it was shown."""
+    """The stored response, as it was shown; one that runs in the background, as it stands."""
 
     kind: Literal["fetch"] = "fetch"
     response_id: str
@@ -280,19 +331,297 @@ class Fetched(Message):
 
 
 class Rebuild(Message):
-    """Everything said up to and with this response: its chain, never its siblings."""
+    """Everything said up to and with this response (its chain, never its siblings), or in this conversation; and the
+    items that `references` name, from wherever in this account they are.
+    """
 
     kind: Literal["rebuild"] = "rebuild"
-    response_id: str
     account: str
+    response_id: str = ""
+    conversation: str = ""
+    references: tuple[str, ...] = ()
 
 
 class Rebuilt(Message):
-    """Payload: the items as a JSON array, oldest first. `hole`: the id whose content is gone."""
+    """Payload: the items as a JSON array, oldest first; then, from `split` on, what the references name, an array in
+    their order.
+
+    `hole`: the id of the response whose content is gone; `missing`: the first reference that names nothing.
+    """
 
     kind: Literal["rebuilt"] = "rebuilt"
     found: bool
     hole: str | None = None
+    missing: str | None = None
+    split: int | None = None
+
+    @property
+    def history(self) -> bytes:
+        return self.payload[: self.split]
+
+    @property
+    def referenced(self) -> bytes:
+        return b"[]" if self.split is None else self.payload[self.split :]
+
+
+class Open(Message):
+    """Write the row of a detached job, then send the job on. Payload: the encoded `Job`.
+
+    With a `key` the row is written only if the account has not used it; what it did use it for is the answer.
+    """
+
+    kind: Literal["open"] = "open"
+    response_id: str
+    account: str
+    provider: str
+    background: bool
+    """It was asked for in the background: visible from now on, queued."""
+    key: str | None = None
+    """A hash of the client's Idempotency-Key."""
+    fingerprint: str | None = None
+    """A hash of what was asked."""
+
+
+class Opened(Message):
+    """`opened`; `known`: this key stands for the same request already; `other`: it stands for another one."""
+
+    kind: Literal["opened"] = "opened"
+    verdict: Literal["opened", "known", "other"]
+    response_id: str
+    """The response to follow."""
+
+
+class Tail(Message):
+    """What the log of a detached response holds behind this event."""
+
+    kind: Literal["tail"] = "tail"
+    response_id: str
+    account: str
+    after: int = -1
+
+
+class Tailed(Message):
+    """Parts that hold what was asked for, in order and with no other attempt's in between; about 1 MB at the most.
+
+    The first may begin before it. Payload: the bytes of the parts. `kept`: whether there is a log (still); without
+    it, one ends with the response as it is stored.
+    """
+
+    kind: Literal["tailed"] = "tailed"
+    found: bool
+    kept: bool = True
+    background: bool = False
+    stream: bool = False
+    parts: tuple[Annotated[Part, _known(Part)], ...] = ()
+
+    def split(self) -> Iterator[tuple[Part, bytes]]:
+        return Chunks(parts=self.parts, payload=self.payload).split()
+
+
+class Logged(Message):
+    """There is more in the logs of these responses. Told by the ledger on the topic LOGGED."""
+
+    kind: Literal["logged"] = "logged"
+    response_ids: tuple[str, ...]
+
+
+class CancelBackground(Message):
+    """End a background response as cancelled, if it has not ended; the answer is a `Fetched`."""
+
+    kind: Literal["cancel_background"] = "cancel_background"
+    response_id: str
+    account: str
+
+
+class ListInputs(Message):
+    """The input items of a response; the answer is a `Page`."""
+
+    kind: Literal["list_inputs"] = "list_inputs"
+    response_id: str
+    account: str
+    limit: int = 20
+    ascending: bool = False
+    after: str | None = None
+
+
+class ListResponses(Message):
+    """The stored responses of an account, by the time they were made; the answer is a `Page`."""
+
+    kind: Literal["list_responses"] = "list_responses"
+    account: str
+    limit: int = 20
+    ascending: bool = False
+    after: str | None = None
+    model: str | None = None
+    status: str | None = None
+    conversation: str | None = None
+    metadata: dict[str, str] = Field(default_factory=dict)
+    created_after: float | None = None
+    created_before: float | None = None
+
+
+class Page(Message):
+    """Some of many. Payload: a JSON array. `found`: whether that which has them is there; an `after` that names
+    nothing in it is an InvalidRequest.
+    """
+
+    kind: Literal["page"] = "page"
+    found: bool
+    has_more: bool = False
+    first_id: str | None = None
+    last_id: str | None = None
+
+
+class OpenConversation(Message):
+    """Make a conversation. Payload: its first items, a JSON array. The answer is a `ConversationState`."""
+
+    kind: Literal["open_conversation"] = "open_conversation"
+    conversation_id: str
+    account: str
+    created_at: float
+    metadata: dict[str, str] = Field(default_factory=dict)
+
+
+class FetchConversation(Message):
+    kind: Literal["fetch_conversation"] = "fetch_conversation"
+    conversation_id: str
+    account: str
+
+
+class UpdateConversation(Message):
+    """The answer is a `ConversationState`."""
+
+    kind: Literal["update_conversation"] = "update_conversation"
+    conversation_id: str
+    account: str
+    metadata: dict[str, str]
+
+
+class DeleteConversation(Message):
+    """The answer is a `Deleted`."""
+
+    kind: Literal["delete_conversation"] = "delete_conversation"
+    conversation_id: str
+    account: str
+
+
+class ConversationState(Message):
+    kind: Literal["conversation_state"] = "conversation_state"
+    found: bool
+    created_at: float = 0.0
+    metadata: dict[str, str] = Field(default_factory=dict)
+
+
+class AddItems(Message):
+    """Payload: items, a JSON array. The answer is a `Page` of them, each with its id.
+
+    `request_id` is fresh for each request: the ids of items that have none are made of it, so that the same message
+    adds them once.
+    """
+
+    kind: Literal["add_items"] = "add_items"
+    conversation_id: str
+    account: str
+    request_id: str
+
+
+class ListItems(Message):
+    """The items of a conversation; the answer is a `Page`."""
+
+    kind: Literal["list_items"] = "list_items"
+    conversation_id: str
+    account: str
+    limit: int = 20
+    ascending: bool = False
+    after: str | None = None
+
+
+class FetchItem(Message):
+    """The answer is a `Fetched`."""
+
+    kind: Literal["fetch_item"] = "fetch_item"
+    conversation_id: str
+    account: str
+    item_id: str
+
+
+class DeleteItem(Message):
+    """The answer is a `ConversationState`; of an item that is not there, not found."""
+
+    kind: Literal["delete_item"] = "delete_item"
+    conversation_id: str
+    account: str
+    item_id: str
+
+
+class Enter(Message):
+    """Lock a conversation for a response, until then at the latest; its outcome frees it. Answer: an `Entered`."""
+
+    kind: Literal["enter"] = "enter"
+    conversation_id: str
+    account: str
+    response_id: str
+    until: float
+
+
+class Entered(Message):
+    kind: Literal["entered"] = "entered"
+    verdict: Literal["entered", "locked", "unknown"]
+
+
+class Leave(Message):
+    """Free a conversation of a response that will have no outcome."""
+
+    kind: Literal["leave"] = "leave"
+    conversation_id: str
+    account: str
+    response_id: str
+
+
+class Deposit(Message):
+    """Keep a piece of a blob until then, or for as long as its response if an outcome names it. Payload: the piece."""
+
+    kind: Literal["deposit"] = "deposit"
+    response_id: str
+    account: str
+    name: str
+    number: int
+    until: float
+
+
+class Withdraw(Message):
+    """A piece of a blob; the answer is a `Fetched`."""
+
+    kind: Literal["withdraw"] = "withdraw"
+    response_id: str
+    account: str
+    name: str
+    number: int
+
+
+class Done(Message):
+    """The answer of a write that has nothing else to say."""
+
+    kind: Literal["done"] = "done"
+
+
+class Ask(Message):
+    """A question to a provider that is no response: `input_tokens`, `compact`. Payload: the request's body.
+
+    The answer is a `Fetched`, its payload the object to show.
+    """
+
+    kind: Literal["ask"] = "ask"
+    what: Literal["input_tokens", "compact"]
+    response_id: str
+    """Under which its cost is kept."""
+    account: str
+    plan: tuple[str, ...]
+    created_at: float
+    deadline: float
+    held: Held | None = None
+    conversation: str | None = None
+    blob: Blob | None = None
 
 
 class Delete(Message):
@@ -315,9 +644,11 @@ class Cancel(Message):
 
 
 class Ping(Message):
-    """Is somebody there?"""
+    """Is somebody there? With an attempt: and still at it? (`states`: {"run": "up"} or {"run": "unknown"})"""
 
     kind: Literal["ping"] = "ping"
+    response_id: str | None = None
+    attempt: str | None = None
 
 
 class Pong(Message):
@@ -357,6 +688,31 @@ AnyMessage = Annotated[
     | Fetched
     | Rebuild
     | Rebuilt
+    | Open
+    | Opened
+    | Tail
+    | Tailed
+    | Logged
+    | CancelBackground
+    | ListInputs
+    | ListResponses
+    | Page
+    | OpenConversation
+    | FetchConversation
+    | UpdateConversation
+    | DeleteConversation
+    | ConversationState
+    | AddItems
+    | ListItems
+    | FetchItem
+    | DeleteItem
+    | Enter
+    | Entered
+    | Leave
+    | Deposit
+    | Withdraw
+    | Done
+    | Ask
     | Delete
     | Deleted
     | Cancel

@@ -20,6 +20,20 @@ def new(prefix: str) -> str:
     return f"{prefix}_{_text(_now() + secrets.token_bytes(14))}"
 
 
+def derived(prefix: str, of: str, number: int) -> str:
+    """The id of what has none of its own, always the same: item `number` of that which has the id `of`."""
+    return f"{prefix}_{of.partition('_')[2]}{number:04x}"
+
+
+def origin(id_: str, prefix: str) -> tuple[str, int] | None:
+    """What `derived` made this id of, if it is one: an id with this prefix, and the number."""
+    text = id_.partition("_")[2]
+    try:
+        return f"{prefix}_{text[:-4]}", int(text[-4:], 16)
+    except ValueError:
+        return None
+
+
 class Signer:
     """Makes and checks the ids of what belongs to an account.
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import hashlib
+import hmac
 import logging
 import signal
 import sys
@@ -36,6 +38,10 @@ class Settings(BaseSettings):
     request_timeout: float = 600.0
     """Seconds after which a request that has not ended fails. The same for all services."""
 
+    background_timeout: float = 3600.0
+    """Seconds after which a background response that has not ended fails. The same for all services; RabbitMQ's
+    consumer_timeout must be longer."""
+
     drain: float = 60.0
     """Seconds that SIGTERM leaves to what is still running."""
 
@@ -63,6 +69,13 @@ class ServiceSettings(Settings):
 
 class Complaint(Exception):
     """Something the operator must put right before the program can start: one sentence."""
+
+
+def secret_keys(secret: SecretStr | None, master_key: str | None) -> list[bytes]:
+    """The keys that sign ids and seal content: those that are set, or one that follows from the master key."""
+    if secret is not None and (given := secret.get_secret_value()):
+        return [key.strip().encode() for key in given.split(",") if key.strip()]
+    return [hmac.digest((master_key or "").encode(), b"warren ids", hashlib.sha256)]
 
 
 def load(kind: type[S], *, arguments: list[str] | None = None) -> S:

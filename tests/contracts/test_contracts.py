@@ -15,24 +15,46 @@ from pydantic_core import from_json, to_json
 
 from warren import contracts
 from warren.contracts import (
+    AddItems,
     AnyMessage,
+    Ask,
+    Blob,
     Cancel,
+    CancelBackground,
     Chunks,
     Claim,
     Claimed,
+    ConversationState,
     Delete,
+    DeleteConversation,
     Deleted,
+    DeleteItem,
+    Deposit,
+    Done,
+    Enter,
+    Entered,
     Fault,
     Fetch,
+    FetchConversation,
     Fetched,
+    FetchItem,
     Flag,
     Head,
     Held,
     Job,
+    Leave,
+    ListInputs,
+    ListItems,
+    ListResponses,
     Locate,
     Located,
+    Logged,
     Message,
+    Open,
+    OpenConversation,
+    Opened,
     Outcome,
+    Page,
     Part,
     Ping,
     Pong,
@@ -40,17 +62,21 @@ from warren.contracts import (
     Rebuilt,
     Recorded,
     Resume,
+    Tail,
+    Tailed,
     Undecodable,
+    UpdateConversation,
     UpstreamCall,
     Usage,
     Want,
+    Withdraw,
     decode,
     encode,
 )
 
 GOLDEN = Path(__file__).parent / "golden"
 KINDS: list[type[Message]] = list(get_args(get_args(AnyMessage)[0]))
-ID, ATTEMPT = "resp_0ch3k5q0", "att_0ch3k5q1"
+ID, ATTEMPT, CONVERSATION = "resp_0ch3k5q0", "att_0ch3k5q1", "conv_0ch3k5q2"
 
 MESSAGES: list[Message] = [
     Job(
@@ -126,6 +152,70 @@ MESSAGES: list[Message] = [
         detail={"message": "No.", "type": "rate_limit_error", "param": None, "code": "rate_limit_exceeded"},
         retry_after=2.5,
     ),
+    Open(
+        response_id=ID,
+        account="acme",
+        provider="openai",
+        background=True,
+        key="5f2d",
+        fingerprint="9a3c",
+        payload=b'{"kind":"job"}\n{}',
+    ),
+    Opened(verdict="known", response_id=ID),
+    Tail(response_id=ID, account="acme", after=7),
+    Tailed(
+        found=True,
+        kept=True,
+        background=True,
+        stream=True,
+        parts=(Part(ID, ATTEMPT, 1, 2, 7, 4, int(Flag.CONTENT | Flag.LAST)),),
+        payload=b"da\nt",
+    ),
+    Logged(response_ids=(ID, "resp_other")),
+    CancelBackground(response_id=ID, account="acme"),
+    ListInputs(response_id=ID, account="acme", limit=5, ascending=True, after="msg_1"),
+    ListResponses(
+        account="acme",
+        limit=5,
+        ascending=True,
+        after=ID,
+        model="gpt-5",
+        status="failed",
+        conversation=CONVERSATION,
+        metadata={"team": "a.b$c"},
+        created_after=1763000000.25,
+        created_before=1763000600.25,
+    ),
+    Page(found=True, has_more=True, first_id="msg_1", last_id="msg_2", payload=b"[{},{}]"),
+    OpenConversation(
+        conversation_id=CONVERSATION, account="acme", created_at=1763000000.25, metadata={"a": "b"}, payload=b"[{}]"
+    ),
+    FetchConversation(conversation_id=CONVERSATION, account="acme"),
+    UpdateConversation(conversation_id=CONVERSATION, account="acme", metadata={"a": "b"}),
+    DeleteConversation(conversation_id=CONVERSATION, account="acme"),
+    ConversationState(found=True, created_at=1763000000.25, metadata={"a": "b"}),
+    AddItems(conversation_id=CONVERSATION, account="acme", request_id="add_1", payload=b"[{}]"),
+    ListItems(conversation_id=CONVERSATION, account="acme", limit=5, ascending=True, after="msg_1"),
+    FetchItem(conversation_id=CONVERSATION, account="acme", item_id="msg_1"),
+    DeleteItem(conversation_id=CONVERSATION, account="acme", item_id="msg_1"),
+    Enter(conversation_id=CONVERSATION, account="acme", response_id=ID, until=1763000600.25),
+    Entered(verdict="locked"),
+    Leave(conversation_id=CONVERSATION, account="acme", response_id=ID),
+    Deposit(response_id=ID, account="acme", name="request", number=1, until=1763000600.25, payload=b"\n\x00"),
+    Withdraw(response_id=ID, account="acme", name="request", number=1),
+    Done(),
+    Ask(
+        what="compact",
+        response_id="cmpr_1",
+        account="acme",
+        plan=("gpt-5-0123456789ab",),
+        created_at=1763000000.25,
+        deadline=1763000600.25,
+        held=Held(deployment="d", upstream_id="u"),
+        conversation=CONVERSATION,
+        blob=Blob(name="request", size=9, sha256="00", pieces=1),
+        payload=b"{}",
+    ),
 ]
 
 
@@ -174,7 +264,7 @@ def _grown(value: object, *, tuples: bool = False) -> object:
     """As a newer sender might write it: one more field in every object, one more place in every tuple of places."""
     match value:
         case dict():
-            free = ("headers", "states", "detail")  # free mappings hold what they hold
+            free = ("headers", "states", "detail", "metadata")  # free mappings hold what they hold
             grown = {
                 key: inner if key in free else _grown(inner, tuples=key in ("parts", "wants"))
                 for key, inner in value.items()

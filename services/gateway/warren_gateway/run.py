@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager
 from warren.bus import Bus
 from warren.config import Config
 from warren.ids import Signer
+from warren.settings import secret_keys
 from warren_gateway.app import build
 from warren_gateway.auth import Keys
 from warren_gateway.dispatch import Dispatch, dispatching
 from warren_gateway.gateway import Gateway
 from warren_gateway.server import listen, serving
-from warren_gateway.settings import HttpSettings, guard, signing_keys
+from warren_gateway.settings import HttpSettings, guard
 
 
 @asynccontextmanager
@@ -24,14 +25,13 @@ async def gateway(bus: Bus, config: Config, settings: HttpSettings, key: str | N
     """
     guard(settings.host, key)
     bound = listen(settings.host, settings.port)
-    secret = settings.secret.get_secret_value() if settings.secret is not None else None
     async with dispatching(bus) as dispatch:
         state = Gateway(
             bus=bus,
             dispatch=dispatch,
             config=config,
             keys=Keys(key),
-            signer=Signer(signing_keys(secret, key)),
+            signer=Signer(secret_keys(settings.secret, key)),
             request_timeout=settings.request_timeout,
         )
         async with serving(build(state), bound, drain=settings.drain):

@@ -1,9 +1,7 @@
 """The gateway's settings."""
 
-import hashlib
-import hmac
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
@@ -29,8 +27,8 @@ class HttpSettings(Settings):
     Without one, any key is accepted and only loopback is served."""
 
     secret: SecretStr | None = None
-    """Signs ids. The same for all gateways; several, separated by commas, to change it: the first signs, all are
-    accepted. Derived from the master key if it is not given."""
+    """Signs ids and seals content. The same for all gateways and workers; several, separated by commas, to change it:
+    the first signs, all are accepted. Derived from the master key if it is not given."""
 
 
 class GatewaySettings(HttpSettings, ServiceSettings):
@@ -58,13 +56,6 @@ def master_key(settings: HttpSettings, config: Config, environ: Mapping[str, str
     if not key:
         raise Complaint(f"general_settings.master_key: {config.master_key.variable} is not set")
     return key
-
-
-def signing_keys(secret: str | None, master_key: str | None) -> Sequence[bytes]:
-    """The keys that sign ids: those that are set, or one that follows from the master key."""
-    if secret:
-        return [key.strip().encode() for key in secret.split(",") if key.strip()]
-    return [hmac.digest((master_key or "").encode(), b"warren ids", hashlib.sha256)]
 
 
 def guard(host: str, master_key: str | None) -> None:

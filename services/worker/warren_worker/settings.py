@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from warren.settings import ServiceSettings
@@ -24,6 +24,10 @@ class WorkerSettings(ServiceSettings):
 
     concurrency: Annotated[int, Field(ge=1, le=2000)] = 256
     """Jobs to run at the same time, for each provider."""
+
+    secret: SecretStr | None = None
+    """Seals content that clients carry. The same for all gateways and workers; several, separated by commas, to change
+    it. Derived from general_settings.master_key in the configuration if it is not given."""
 
     connect_timeout: Annotated[float, Field(gt=0)] = 10.0
     """Seconds to reach a provider."""

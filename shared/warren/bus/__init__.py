@@ -18,6 +18,8 @@ LEDGER_WRITE = "ledger.write"
 LEDGER_ASK = "ledger.ask"
 RESUME = "resume"
 """The topic on which streams are asked for whose worker is not known."""
+LOGGED = "logged"
+"""The topic on which the ledger tells which logs have grown."""
 DELIVERY_LIMIT = 20
 """How often a message comes back before it is taken for poison. A backstop only: every give-back counts."""
 MAX_MESSAGE = 15 * 1024 * 1024
