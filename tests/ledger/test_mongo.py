@@ -54,7 +54,7 @@ async def test_a_frozen_server_is_unavailable_not_silent() -> None:
 
 
 async def test_what_was_acknowledged_survives_kill_9(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("warren_ledger.store.mongo._WRITE", 1.0)
+    monkeypatch.setattr("warren_ledger.store.mongo.WRITE", 1.0)
     with Mongod() as server:
         async with MongoStore.open(server.url) as store:
             acknowledged: list[str] = []

@@ -66,7 +66,9 @@ async def test_what_has_expired_is_removed(tmp_path: Path) -> None:
 
 
 def rows(store: SqliteStore) -> int:
-    (count,) = store._thread.submit(lambda: store._db.execute("SELECT count(*) FROM responses").fetchone()).result()
+    (count,) = store._file._thread.submit(
+        lambda: store._file.db.execute("SELECT count(*) FROM responses").fetchone()
+    ).result()
     return int(count)
 
 

@@ -9,11 +9,10 @@ client, so leaving takes one import: `from pymongo import AsyncMongoClient as Cl
 """
 
 import asyncio
-import inspect
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from decimal import Context
@@ -23,22 +22,17 @@ import pymongo
 import structlog
 from bson.decimal128 import Decimal128
 from motor.motor_asyncio import AsyncIOMotorClient as Client
-from pymongo.errors import BulkWriteError, ConfigurationError, DocumentTooLarge, DuplicateKeyError, PyMongoError
+from pymongo.errors import ConfigurationError, DuplicateKeyError
 
 from warren.contracts import Claim, Outcome, Recorded, UpstreamCall
 from warren.errors import ContextLengthExceeded, LedgerUnavailable
 from warren.settings import Complaint
 from warren_ledger.history import walk
 from warren_ledger.store import KEEP, KEEP_OPEN, MAX_HISTORY, MAX_TURNS, OPEN, Chain, Record
+from warren_ledger.store.mongo.reach import READ, WRITE, Document, insert, reaching, settle
 
 log = structlog.get_logger(__name__)
 
-Document = dict[str, Any]
-
-_READ = 2.0
-_WRITE = 5.0
-"""Seconds. A write that takes longer may have happened: it is tried again under the same ids."""
-_DUPLICATE = 11000
 _FIELDS = tuple(field.name for field in fields(Record) if field.name != "response_id")
 _CONTENT = ("model", "deployment", "upstream_id", "created_at", "error", "body", "input")
 _LEAN = {"body": False, "input": False}
@@ -66,7 +60,7 @@ class MongoStore:
         Raises:
             Complaint: this is no URL of a MongoDB.
         """
-        patience = int(_READ * 1000)
+        patience = int(READ * 1000)
         try:
             client: Any = Client(
                 url, w="majority", journal=True, readConcernLevel="majority",
@@ -81,13 +75,13 @@ class MongoStore:
         finally:
             preparing.cancel()
             await asyncio.wait([preparing])
-            await _settle(client.close())
+            await settle(client.close())
 
     async def _prepare(self) -> None:
         """Make the indexes, as soon as the server is there. Nothing waits for them."""
         while True:
             try:
-                with _reaching(_READ):
+                with reaching(READ):
                     for collection in (self._responses, self._links):
                         await collection.create_index("expires", expireAfterSeconds=0)
                     await self._costs.create_index("response_id")
@@ -98,11 +92,11 @@ class MongoStore:
                 return
 
     async def put(self, outcomes: Sequence[Outcome]) -> list[Recorded]:
-        with _reaching(_WRITE):
+        with reaching(WRITE):
             # Who sees a response must see its link and its costs: these first.
             await asyncio.gather(
-                _insert(self._costs, [_cost(outcome, call) for outcome in outcomes for call in outcome.calls]),
-                _insert(self._links, [link for outcome in outcomes if (link := self._link(outcome))]),
+                insert(self._costs, [_cost(outcome, call) for outcome in outcomes for call in outcome.calls]),
+                insert(self._links, [link for outcome in outcomes if (link := self._link(outcome))]),
             )
             recorded: dict[int, Recorded] = {}
             for places in _rounds(outcomes):
@@ -113,7 +107,7 @@ class MongoStore:
         """Write outcomes of different responses: inserts, which cost half of what upserts do, then what is claimed."""
         expires = self._date(self._keep)
         documents = [_written(Record.of(outcome), expires) for outcome in outcomes]
-        taken = await _insert(self._responses, documents)
+        taken = await insert(self._responses, documents)
         stored: dict[str, Document] = {}
         if taken:
             claimed = [_if_claimed(document) for document in documents if document["_id"] in taken]
@@ -130,20 +124,20 @@ class MongoStore:
     async def claim(self, claim: Claim) -> Record | None:
         free = {"_id": claim.response_id, "account": claim.account, "status": OPEN}
         row = {"attempt": claim.attempt, "expires": self._date(KEEP_OPEN)}
-        with _reaching(_WRITE):
+        with reaching(WRITE):
             with suppress(DuplicateKeyError):
                 await self._responses.update_one(free, {"$set": row}, upsert=True)
                 return None
             return await self.find(claim.response_id, claim.account, content=True)
 
     async def find(self, response_id: str, account: str, *, content: bool = False) -> Record | None:
-        with _reaching(_READ):
+        with reaching(READ):
             document = await self._responses.find_one(self._ended(response_id, account), None if content else _LEAN)
         return _read(document) if document else None
 
     async def chain(self, response_id: str, account: str) -> Chain | None:
-        with _reaching(_READ):
-            walked = await _settle(self._responses.aggregate(self._walk(response_id, account)))
+        with reaching(READ):
+            walked = await settle(self._responses.aggregate(self._walk(response_id, account)))
             found = await walked.to_list(None)
             if not found:
                 return None
@@ -178,7 +172,7 @@ class MongoStore:
 
     async def delete(self, response_id: str, account: str) -> bool | None:
         content = dict.fromkeys(_CONTENT, "")
-        with _reaching(_WRITE):
+        with reaching(WRITE):
             emptied = await self._responses.update_one(
                 {**self._ended(response_id, account), "kept": True}, {"$set": {"kept": False}, "$unset": content}
             )
@@ -187,12 +181,12 @@ class MongoStore:
             return None if await self.find(response_id, account) is None else False
 
     async def calls(self, response_id: str, account: str) -> list[UpstreamCall]:
-        with _reaching(_READ):
+        with reaching(READ):
             found = self._costs.find({"response_id": response_id, "account": account}).sort("_id", 1)
             return [_call(document) async for document in found]
 
     async def ping(self) -> None:
-        with _reaching(_READ):
+        with reaching(READ):
             await self._database.command("ping")
 
     def _link(self, outcome: Outcome) -> Document | None:
@@ -217,33 +211,6 @@ class MongoStore:
 
     def _date(self, ahead: timedelta) -> datetime:
         return datetime.fromtimestamp(self._now(), UTC) + ahead
-
-
-@contextmanager
-def _reaching(seconds: float) -> Iterator[None]:
-    """Give the calls inside so long, all together; what goes wrong in them is the store's failure."""
-    try:
-        with pymongo.timeout(seconds):
-            yield
-    except DocumentTooLarge:
-        raise
-    except PyMongoError as error:
-        # The driver's own text may quote what was to be written.
-        raise LedgerUnavailable(f"The ledger cannot reach its store ({type(error).__name__}).") from None
-
-
-async def _insert(collection: Any, documents: list[Document]) -> set[str]:
-    """Write what is not there yet; the ids that were."""
-    if not documents:
-        return set()
-    try:
-        await collection.insert_many(documents, ordered=False)
-    except BulkWriteError as error:
-        problems = error.details["writeErrors"]
-        if error.details.get("writeConcernErrors") or any(one["code"] != _DUPLICATE for one in problems):
-            raise
-        return {documents[one["index"]]["_id"] for one in problems}
-    return set()
 
 
 def _rounds(outcomes: Sequence[Outcome]) -> Iterator[list[int]]:
@@ -296,8 +263,3 @@ def _cost(outcome: Outcome, call: UpstreamCall) -> Document:
 def _call(document: Document) -> UpstreamCall:
     cost = document["cost"]
     return UpstreamCall(**{**document, "call_id": document["_id"], "cost": cost if cost is None else cost.to_decimal()})
-
-
-async def _settle(value: Any) -> Any:
-    """What Motor returns and PyMongo lets us await."""
-    return await value if inspect.isawaitable(value) else value

@@ -4,29 +4,25 @@
 What belongs together is one transaction, and on disk when it is acknowledged: it survives kill -9 and power cuts.
 """
 
-import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from warren.contracts import Claim, Outcome, Recorded, UpstreamCall
 from warren.errors import ContextLengthExceeded, LedgerUnavailable
 from warren.settings import Complaint
 from warren_ledger.history import walk
 from warren_ledger.store import KEEP, KEEP_OPEN, MAX_HISTORY, MAX_TURNS, OPEN, Chain, Record
-
-T = TypeVar("T")
+from warren_ledger.store.sqlite.file import File
 
 _PURGE = 600.0
 """Seconds between two looks for what has expired."""
-_BUSY = 5.0
-"""Seconds to wait for another process that writes to the same file."""
 
 _SETUP = """
 PRAGMA journal_mode = WAL;
@@ -77,12 +73,11 @@ WHERE {_ENDED} AND kept
 
 
 class SqliteStore:
-    """See `Store`. Methods with a leading underscore run on the thread, all but `_run`."""
+    """See `Store`. Methods with a leading underscore run on the thread."""
 
-    def __init__(self, thread: ThreadPoolExecutor, keep: timedelta, now: Callable[[], float]) -> None:
-        self._thread = thread
+    def __init__(self, file: File, keep: timedelta) -> None:
+        self._file = file
         self._keep = keep.total_seconds()
-        self._now = now
         self._purged = 0.0
 
     @classmethod
@@ -96,55 +91,49 @@ class SqliteStore:
             Complaint: this can be no file of ours.
         """
         with ThreadPoolExecutor(1, "ledger") as thread:
-            store = cls(thread, keep, now)
+            file = File(thread, now)
+            store = cls(file, keep)
             try:
-                await store._run(store._open, str(path))
+                await file.run(store._open, str(path))
             except (sqlite3.DatabaseError, LedgerUnavailable):
                 raise Complaint(f"{path} cannot be opened as a store of responses") from None
             try:
                 yield store
             finally:
-                await store._run(store._db.close)
+                await file.run(file.db.close)
 
     async def put(self, outcomes: Sequence[Outcome]) -> list[Recorded]:
-        return await self._run(self._put, outcomes)
+        return await self._file.run(self._put, outcomes)
 
     async def claim(self, claim: Claim) -> Record | None:
-        return await self._run(self._claim, claim)
+        return await self._file.run(self._claim, claim)
 
     async def find(self, response_id: str, account: str, *, content: bool = False) -> Record | None:
-        return await self._run(self._find, response_id, account, _COLUMNS if content else _LEAN)
+        return await self._file.run(self._find, response_id, account, _COLUMNS if content else _LEAN)
 
     async def chain(self, response_id: str, account: str) -> Chain | None:
-        return await self._run(self._chain, response_id, account)
+        return await self._file.run(self._chain, response_id, account)
 
     async def delete(self, response_id: str, account: str) -> bool | None:
-        return await self._run(self._delete, response_id, account)
+        return await self._file.run(self._delete, response_id, account)
 
     async def calls(self, response_id: str, account: str) -> list[UpstreamCall]:
-        return await self._run(self._calls, response_id, account)
+        return await self._file.run(self._calls, response_id, account)
 
     async def ping(self) -> None:
-        await self._run(self._db.execute, "SELECT 1")
-
-    async def _run(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Do something on the thread."""
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
-        except sqlite3.OperationalError:  # its text may quote what was to be written
-            raise LedgerUnavailable("The ledger's file cannot be read or written.") from None
+        await self._file.run(lambda: self._file.db.execute("SELECT 1"))
 
     def _open(self, path: str) -> None:
-        self._db = sqlite3.connect(path, timeout=_BUSY, isolation_level=None)
-        self._db.executescript(_SETUP)
-        with self._writing():
+        self._file.open(path)
+        self._file.db.executescript(_SETUP)
+        with self._file.writing():
             self._purge()
 
     def _put(self, outcomes: Sequence[Outcome]) -> list[Recorded]:
-        with self._writing():
-            if self._now() > self._purged + _PURGE:
+        with self._file.writing():
+            if self._file.now() > self._purged + _PURGE:
                 self._purge()
-            self._db.executemany(
+            self._file.db.executemany(
                 "INSERT INTO costs VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 [
                     (call.call_id, outcome.response_id, outcome.account, outcome.attempt, call.model_dump_json())
@@ -159,30 +148,30 @@ class SqliteStore:
             return Recorded(won=False, status=OPEN)
         record = Record.of(outcome)
         values = {name: getattr(record, name) for name in _COLUMNS}
-        if self._db.execute(_PUT, {**values, "expires": self._now() + self._keep}).rowcount:
+        if self._file.db.execute(_PUT, {**values, "expires": self._file.now() + self._keep}).rowcount:
             return Recorded(won=True, status=outcome.status)
-        account, attempt, status, ended_at = self._db.execute(
+        account, attempt, status, ended_at = self._file.db.execute(
             "SELECT account, attempt, status, ended_at FROM responses WHERE response_id = ?", (outcome.response_id,)
         ).fetchone()
         ours = (outcome.account, outcome.attempt, outcome.status, outcome.ended_at)
         return Recorded(won=(account, attempt, status, ended_at) == ours, status=status)
 
     def _claim(self, claim: Claim) -> Record | None:
-        row = {**claim.model_dump(), "expires": self._now() + KEEP_OPEN.total_seconds()}
-        with self._writing():
-            if self._db.execute(_CLAIM, row).rowcount:
+        row = {**claim.model_dump(), "expires": self._file.now() + KEEP_OPEN.total_seconds()}
+        with self._file.writing():
+            if self._file.db.execute(_CLAIM, row).rowcount:
                 return None
         return self._find(claim.response_id, claim.account, _COLUMNS)
 
     def _find(self, response_id: str, account: str, columns: tuple[str, ...]) -> Record | None:
         query = f"SELECT {', '.join(columns)} FROM responses WHERE {_ENDED}"
-        row = self._db.execute(query, self._key(response_id, account)).fetchone()
+        row = self._file.db.execute(query, self._key(response_id, account)).fetchone()
         return _read(columns, row) if row else None
 
     def _chain(self, response_id: str, account: str) -> Chain | None:
         records: dict[str, Record] = {}
         size = 0
-        for row in self._db.execute(_CHAIN, self._key(response_id, account)):
+        for row in self._file.db.execute(_CHAIN, self._key(response_id, account)):
             record = _read(_COLUMNS, row)
             records[record.response_id] = record
             size += len(record.body or b"") + len(record.input or b"")
@@ -196,30 +185,23 @@ class SqliteStore:
         return Chain.of(walk(response_id, previous), records)
 
     def _delete(self, response_id: str, account: str) -> bool | None:
-        with self._writing():
-            if self._db.execute(_DELETE, self._key(response_id, account)).rowcount:
+        with self._file.writing():
+            if self._file.db.execute(_DELETE, self._key(response_id, account)).rowcount:
                 return True
         return None if self._find(response_id, account, _LEAN) is None else False
 
     def _calls(self, response_id: str, account: str) -> list[UpstreamCall]:
-        rows = self._db.execute(
+        rows = self._file.db.execute(
             "SELECT call FROM costs WHERE response_id = ? AND account = ? ORDER BY call_id", (response_id, account)
         )
         return [UpstreamCall.model_validate_json(call) for (call,) in rows]
 
     def _purge(self) -> None:
-        self._purged = self._now()
-        self._db.execute("DELETE FROM responses WHERE expires <= ?", (self._purged,))
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """One transaction, on disk when this is left."""
-        self._db.execute("BEGIN IMMEDIATE")
-        with self._db:
-            yield
+        self._purged = self._file.now()
+        self._file.db.execute("DELETE FROM responses WHERE expires <= ?", (self._purged,))
 
     def _key(self, response_id: str, account: str) -> dict[str, Any]:
-        return {"id": response_id, "account": account, "now": self._now()}
+        return {"id": response_id, "account": account, "now": self._file.now()}
 
 
 def _read(columns: tuple[str, ...], row: tuple[Any, ...]) -> Record:

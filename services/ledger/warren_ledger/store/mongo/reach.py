@@ -1,0 +1,50 @@
+"""How MongoDB is reached: within a time, and with every failure named for what it is."""
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pymongo
+from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError
+
+from warren.errors import LedgerUnavailable
+
+Document = dict[str, Any]
+
+READ = 2.0
+WRITE = 5.0
+"""Seconds. A write that takes longer may have happened: it is tried again under the same ids."""
+_DUPLICATE = 11000
+
+
+@contextmanager
+def reaching(seconds: float) -> Iterator[None]:
+    """Give the calls inside so long, all together; what goes wrong in them is the store's failure."""
+    try:
+        with pymongo.timeout(seconds):
+            yield
+    except DocumentTooLarge:
+        raise
+    except PyMongoError as error:
+        # The driver's own text may quote what was to be written.
+        raise LedgerUnavailable(f"The ledger cannot reach its store ({type(error).__name__}).") from None
+
+
+async def insert(collection: Any, documents: list[Document]) -> set[str]:
+    """Write what is not there yet; the ids that were."""
+    if not documents:
+        return set()
+    try:
+        await collection.insert_many(documents, ordered=False)
+    except BulkWriteError as error:
+        problems = error.details["writeErrors"]
+        if error.details.get("writeConcernErrors") or any(one["code"] != _DUPLICATE for one in problems):
+            raise
+        return {documents[one["index"]]["_id"] for one in problems}
+    return set()
+
+
+async def settle(value: Any) -> Any:
+    """What Motor returns and PyMongo lets us await."""
+    return await value if inspect.isawaitable(value) else value
