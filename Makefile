@@ -10,6 +10,8 @@ BIN := .venv/bin
 MEMBERS := shared services/gateway services/worker services/ledger
 CODE := shared services deploy $(patsubst %/,%,$(sort $(dir $(wildcard bench/*.py)))) $(wildcard tests)
 READY := .venv/.ready
+NODE := tests/clients/node/node_modules/.package-lock.json
+CODEX := tests/clients/codex/node_modules/.package-lock.json
 MAKEFLAGS += --no-print-directory
 
 # What must not be in the repository: somebody's directories, and the hosts that packages were fetched from.
@@ -35,17 +37,24 @@ $(READY): requirements.lock pyproject.toml $(MEMBERS:%=%/pyproject.toml)
 	@$(BIN)/uv pip install -q -p .venv --no-deps --no-build-isolation $(MEMBERS:%=-e %)
 	@touch $@
 
+$(NODE) $(CODEX): %/node_modules/.package-lock.json: %/package-lock.json | $(READY)
+	@echo "setup: installing $*" >&2
+	@cd $* && PATH="$(CURDIR)/$(BIN):$$PATH" NODE_USE_SYSTEM_CA=1 \
+	  npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier >"$(CURDIR)/.venv/npm.log" 2>&1 || \
+	  { cat "$(CURDIR)/.venv/npm.log" >&2; exit 2; }
+	@touch $@
+
 up: setup ## run everything in one process, with a local model; ARGS are its flags
 	@exec $(BIN)/warren up $(ARGS)
 
-test: setup ## lint, then every test, on a RabbitMQ and a mongod of their own; installs RabbitMQ where it may
+test: setup $(NODE) ## lint, then every test, on a RabbitMQ and a mongod of their own; installs RabbitMQ where it may
 	@test -n "$$WARREN_TEST_AMQP_URL" || \
 	  $(BIN)/python -c 'from tests.rig.rabbitmq import sbin; sbin()' 2>.venv/rabbitmq.log || \
 	  { tail -n 1 .venv/rabbitmq.log | sed 's/^RuntimeError: /test: /' >&2; exit 2; }
 	@$(MAKE) lint
 	@$(BIN)/python -m pytest -q $(ARGS)
 
-verify: setup ## the long runs: faults under load, slow answers, many sessions
+verify: setup $(CODEX) ## the long runs: faults under load, slow answers, many sessions
 	@$(BIN)/python -m pytest -q --timeout 900 tests/verify $(ARGS)
 
 lint: setup ## style, types, the dependency rule, and no machine's paths
@@ -70,5 +79,5 @@ lock: setup ## write requirements.lock anew from the pyproject.toml files
 	  --no-emit-package warren-ledger pyproject.toml -o requirements.lock
 
 clean: ## remove .venv and caches; data stays
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	@rm -rf .venv tests/clients/*/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
 	@find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -94,6 +94,8 @@ class Info(_Strict):
 
     id: str | None = None
     mode: str | None = None
+    max_input_tokens: Annotated[int, Field(ge=1)] | None = None
+    supports_response_schema: bool | None = None
 
 
 class _Entry(_Strict):
@@ -122,6 +124,7 @@ class Deployment:
     model: str
     """What the provider calls it."""
     params: Params
+    info: Info = field(default_factory=Info)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +214,8 @@ def _deployment(entry: _Entry, others: Collection[str]) -> Deployment:
         provider, model = "openai", prefix
     else:
         provider, model = prefix, prefix
-    return Deployment(entry.model_info.id or _id(entry, others), entry.model_name, provider, model, params)
+    id_ = entry.model_info.id or _id(entry, others)
+    return Deployment(id_, entry.model_name, provider, model, params, entry.model_info)
 
 
 def _base(params: Params) -> Secret | None:

@@ -243,6 +243,8 @@ class Outcome(Message):
     calls: tuple[UpstreamCall, ...] = ()
     superseded: bool = False
     """Another attempt has taken over: this is no end of the response, only its calls count."""
+    shown: bool = False
+    """Output of it was streamed: it may be known, whether its parts come before this or after it."""
     background: bool = False
     conversation: str | None = None
     """Where the input and output items belong, once this is the record; its lock is the response's until then."""
@@ -262,7 +264,7 @@ class Outcome(Message):
         """
         store = request.get("store") is not False
         body = to_json(response, inf_nan_mode="null") if store else b""
-        said = to_json(items(request["input"]), inf_nan_mode="null") if store else b""
+        said = to_json(items(request.get("input") or []), inf_nan_mode="null") if store else b""
         return cls(
             response_id=job.response_id,
             account=job.account,

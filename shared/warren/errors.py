@@ -4,6 +4,7 @@ WarrenError
 ├── InvalidRequest            the caller must change the request
 │   ├── PreviousNotFound
 │   ├── RequestTooLarge
+│   ├── IdempotencyKeyReused
 │   └── ContextLengthExceeded
 ├── Unauthorized
 ├── NotFound
@@ -107,6 +108,14 @@ class PreviousNotFound(InvalidRequest):
 class RequestTooLarge(InvalidRequest):
     status = 413
     code = "request_too_large"
+
+
+class IdempotencyKeyReused(InvalidRequest):
+    """The key stands for another request already."""
+
+    status = 422
+    code = "idempotency_key_reused"
+    type = "idempotency_error"
 
 
 class ContextLengthExceeded(InvalidRequest):

@@ -2,11 +2,25 @@
 
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
+from secrets import token_urlsafe
 from typing import Any
 
+from warren.item_events import Event, closed, done_input, part_events, summary_events, whole_item
 from warren.responses import TERMINAL, Item
 
-Event = dict[str, Any]
+__all__ = [
+    "Event",
+    "Fold",
+    "begin",
+    "cut",
+    "end",
+    "failure",
+    "fold",
+    "interrupted",
+    "obfuscated",
+    "replay",
+    "whole_item",
+]
 
 _TEXTS = {
     "response.output_text": ("content", "content_index", "text"),
@@ -48,6 +62,8 @@ class Fold:
             self._place(self._response["output"], index, _object(event["item"]))
             self._pieces = {place: pieces for place, pieces in self._pieces.items() if place[0] != index}
             self._whole = {place for place in self._whole if place[0] != index}
+        elif kind.startswith("response.shell_call_command."):
+            self._command(event, kind.rpartition(".")[2])
         elif kind.endswith((".delta", ".done")):
             self._text(event, *kind.rsplit(".", 1))
         elif kind == "response.content_part.added":
@@ -79,15 +95,18 @@ class Fold:
             item = response["output"][index]
             place = {"item_id": item.get("id", ""), "output_index": index}
             for field, at in sorted(parts):
-                whole = (_part if field == "content" else _summary)(place, at, item[field][at])
+                whole = (part_events if field == "content" else summary_events)(place, at, item[field][at])
                 made += whole[-1:] if (index, field, at) in self._whole else whole[1:][-2:]
-            if item["type"] == "function_call" and (index, "arguments", -1) not in self._whole:
-                made += _arguments(place, item)[-1:]
-            elif item["type"] == "custom_tool_call" and (index, "input", -1) not in self._whole:
-                made += _whole("response.custom_tool_call_input", place, "input", item["input"])[-1:]
-            closed = {**item, "status": status} if "status" in item else item
-            made.append({"type": "response.output_item.done", "output_index": index, "item": closed})
+            made += [done for done in done_input(place, item) if self._lacks(done, item["type"])]
+            ended = closed(item, status, always=True)
+            made.append({"type": "response.output_item.done", "output_index": index, "item": ended})
         return made
+
+    def _lacks(self, done: Event, kind: str) -> bool:
+        """Whether this end of what is put into a call has still to come. A hosted tool may not even have begun."""
+        place = (done["output_index"], _INPUTS[done["type"].removesuffix(".done")], -1)
+        called = kind in ("function_call", "custom_tool_call")
+        return place not in self._whole and (called or place in self._pieces)
 
     def _follow(self, kind: str, event: Event) -> None:
         """Know what is open."""
@@ -130,6 +149,15 @@ class Fold:
         else:
             raise TypeError("not text")
 
+    def _command(self, event: Event, step: str) -> None:
+        commands, at = self._item(event)["action"]["commands"], event["command_index"]
+        if step != "delta":
+            self._place(commands, at, event["command"])
+        elif not isinstance(event["delta"], str):
+            raise TypeError("not text")
+        else:
+            commands[at] += event["delta"]
+
     def _item(self, event: Event) -> Item:
         item: Item = self._response["output"][event["output_index"]]
         return item
@@ -148,6 +176,14 @@ def _object(value: Any) -> Item:
     return deepcopy(value)
 
 
+def obfuscated(event: Event) -> Event:
+    """The event with a text of no meaning, so that its size does not tell the length of what it adds."""
+    delta = event.get("delta")
+    if not isinstance(delta, str):
+        return event
+    return {**event, "obfuscation": token_urlsafe(16)[: 16 - len(delta) % 16]}
+
+
 def fold(events: Iterable[Event]) -> Item:
     state = Fold()
     for event in events:
@@ -162,10 +198,7 @@ def interrupted(response: Item, code: str, message: str) -> Item:
 
 def cut(response: Item) -> Item:
     """This response with what is open in it marked as incomplete."""
-    output = [
-        {**item, "status": "incomplete"} if item.get("status") == "in_progress" else item
-        for item in response.get("output", [])
-    ]
+    output = [closed(item, "incomplete") for item in response.get("output", [])]
     return {**response, "output": output}
 
 
@@ -208,86 +241,3 @@ def replay(response: Item) -> Iterator[Event]:
     for index, item in enumerate(response["output"]):
         yield from whole_item(index, item)
     yield from end(response)
-
-
-def whole_item(index: int, item: Item) -> Iterator[Event]:
-    """The events of an item that is complete: each text in one delta."""
-    place = {"item_id": item.get("id", ""), "output_index": index}
-    opened = deepcopy(item)
-    inner: list[Event] = []
-    match item:
-        case {"type": "message", "content": list(parts)}:
-            opened["content"] = []
-            inner = [event for at, part in enumerate(parts) for event in _part(place, at, part)]
-        case {"type": "reasoning"}:
-            opened["summary"] = []
-            parts = item.get("summary") or []
-            inner = [event for at, part in enumerate(parts) for event in _summary(place, at, part)]
-            if item.get("content"):
-                opened["content"] = []
-                inner += [event for at, part in enumerate(item["content"]) for event in _part(place, at, part)]
-        case {"type": "function_call", "arguments": str()}:
-            opened["arguments"] = ""
-            inner = _arguments(place, item)
-        case {"type": "custom_tool_call", "input": text}:
-            opened["input"] = ""
-            inner = _whole("response.custom_tool_call_input", place, "input", text)
-    if opened.get("status") in ("completed", "incomplete"):
-        opened["status"] = "in_progress"
-    yield {"type": "response.output_item.added", "output_index": index, "item": opened}
-    yield from inner
-    yield {"type": "response.output_item.done", "output_index": index, "item": item}
-
-
-def _arguments(place: Item, item: Item) -> list[Event]:
-    name = "response.function_call_arguments"
-    return _whole(name, place, "arguments", item["arguments"], name=item.get("name", ""))
-
-
-def _part(place: Item, at: int, part: Item) -> list[Event]:
-    place = {**place, "content_index": at}
-    inner: list[Event] = []
-    opened = dict(part)
-    match part:
-        case {"type": "output_text", "text": text}:
-            opened |= {"text": "", "annotations": [], "logprobs": []}
-            logprobs = part.get("logprobs") or []
-            whole = _whole("response.output_text", place, "text", text)
-            inner = [
-                *({**event, "logprobs": logprobs} for event in whole[:-1]),
-                *(
-                    {
-                        "type": "response.output_text.annotation.added",
-                        **place,
-                        "annotation_index": number,
-                        "annotation": annotation,
-                    }
-                    for number, annotation in enumerate(part.get("annotations") or [])
-                ),
-                {**whole[-1], "logprobs": logprobs},
-            ]
-        case {"type": "refusal", "refusal": text}:
-            opened["refusal"] = ""
-            inner = _whole("response.refusal", place, "refusal", text)
-        case {"type": "reasoning_text", "text": text}:
-            opened["text"] = ""
-            inner = _whole("response.reasoning_text", place, "text", text)
-    return [
-        {"type": "response.content_part.added", **place, "part": opened},
-        *inner,
-        {"type": "response.content_part.done", **place, "part": part},
-    ]
-
-
-def _summary(place: Item, at: int, part: Item) -> list[Event]:
-    place = {**place, "summary_index": at}
-    return [
-        {"type": "response.reasoning_summary_part.added", **place, "part": {**part, "text": ""}},
-        *_whole("response.reasoning_summary_text", place, "text", part["text"]),
-        {"type": "response.reasoning_summary_part.done", **place, "part": part},
-    ]
-
-
-def _whole(event: str, place: Item, key: str, text: str, **more: str) -> list[Event]:
-    deltas = [{"type": f"{event}.delta", **place, "delta": text}] if text else []
-    return [*deltas, {"type": f"{event}.done", **place, key: text, **more}]

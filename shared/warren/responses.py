@@ -1,128 +1,27 @@
 """The Responses API's objects, as far as Warren acts on them. Unknown fields are kept as they came."""
 
-from typing import Annotated, Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from warren.errors import InvalidRequest
+from typing import Any
 
 Item = dict[str, Any]
 """An input or output item in its JSON form."""
 
 TERMINAL = frozenset({"completed", "incomplete", "failed", "cancelled"})
 
-Metadata = Annotated[
-    dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)
-]
 
+def blank(request: Item, *, response_id: str, created_at: float, status: str = "in_progress") -> Item:
+    """The response object before anything has happened: every key of the API, and true echoes of the request.
 
-class CreateResponse(BaseModel):
-    """The body of `POST /v1/responses`. Null means the default, as it does at OpenAI."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
-
-    model: Annotated[str, Field(min_length=1)]
-    input: Annotated[str, Field(max_length=10_485_760)] | list[Item]
-    instructions: str | None = None
-    previous_response_id: str | None = None
-    store: bool | None = None
-    stream: bool | None = None
-    background: bool | None = None
-    metadata: Metadata | None = None
-    max_output_tokens: Annotated[int, Field(ge=16)] | None = None
-    max_tool_calls: Annotated[int, Field(ge=1)] | None = None
-    parallel_tool_calls: bool | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
-    tools: list[Item] | None = None
-    tool_choice: str | Item | None = None
-    text: Item | None = None
-    reasoning: Item | None = None
-    include: list[str] | None = None
-    truncation: Literal["auto", "disabled"] | None = None
-    service_tier: str | None = None
-    safety_identifier: str | None = None
-    prompt_cache_key: str | None = None
-    user: str | None = None
-    stream_options: Item | None = None
-
-
-_CODES = {
-    "missing": "missing_required_parameter",
-    "literal_error": "invalid_value",
-    "enum": "invalid_value",
-    "greater_than_equal": "below_min_value",
-    "less_than_equal": "above_max_value",
-    "string_too_long": "string_above_max_length",
-    "string_too_short": "string_below_min_length",
-    "too_long": "above_max_length",
-    "finite_number": "invalid_value",
-}
-
-
-def parse(body: bytes) -> CreateResponse:
-    """The request that these bytes hold.
-
-    Raises:
-        InvalidRequest: with the path of the field and OpenAI's code for what is wrong with it.
+    What was not asked for is echoed as what holds then. Secrets of tools are not echoed at all.
     """
-    try:
-        return CreateResponse.model_validate_json(body)
-    except ValidationError as error:
-        raise _refusal(error) from None
-
-
-def _refusal(error: ValidationError) -> InvalidRequest:
-    """One refusal out of many: a missing field first, else the first; of a union, what got furthest."""
-    problems = error.errors(include_url=False, include_input=False)
-    problem = next((one for one in problems if one["type"] == "missing"), problems[0])
-    problem = max((one for one in problems if one["loc"][:1] == problem["loc"][:1]), key=lambda one: len(one["loc"]))
-    kind = problem["type"]
-    if kind == "json_invalid":
-        return InvalidRequest(
-            "We could not parse the JSON body of your request: " + str(problem["msg"]).removeprefix("Invalid JSON: "),
-            code="invalid_json",
-        )
-    path = _path(problem["loc"])
-    if not path:
-        return InvalidRequest("The body of the request must be a JSON object.", code="invalid_type")
-    if kind == "missing":
-        return InvalidRequest(f"Missing required parameter: '{path}'.", param=path, code="missing_required_parameter")
-    if path == "model" and kind == "string_too_short":
-        return InvalidRequest("The model must not be empty.", param=path, code="model_not_found")
-    code = _CODES.get(kind, "invalid_type")
-    if code.endswith(("_min_value", "_max_value")):
-        code = ("decimal_" if path in {"temperature", "top_p"} else "integer_") + code
-    elif code == "above_max_length":
-        code = "object_above_max_properties" if path == "metadata" else "array_above_max_length"
-    return InvalidRequest(f"Invalid '{path}': {problem['msg']}.", param=path, code=code)
-
-
-def _path(where: tuple[int | str, ...]) -> str:
-    """A pydantic location in OpenAI's notation: `input[0].role`. Branches of a union are not part of it."""
-    path = ""
-    for step in where:
-        if isinstance(step, int):
-            path += f"[{step}]"
-        elif step not in _BRANCHES:
-            path += f".{step}" if path else step
-    return path
-
-
-_BRANCHES = frozenset({"str", "constrained-str", "list[dict[str,any]]", "dict[str,any]", "[key]"})
-
-
-def blank(request: Item, *, response_id: str, created_at: float) -> Item:
-    """The response object before anything has happened: every key of the API, and true echoes of the request."""
     given = _given(request)
     response: Item = {
         "id": response_id,
         "object": "response",
         "created_at": int(created_at),
         "completed_at": None,
-        "status": "in_progress",
+        "status": status,
         "background": given.get("background", False),
+        "conversation": _conversation(given.get("conversation")),
         "error": None,
         "incomplete_details": None,
         "instructions": given.get("instructions"),
@@ -141,7 +40,7 @@ def blank(request: Item, *, response_id: str, created_at: float) -> Item:
         "service_tier": given.get("service_tier", "auto"),
         "store": given.get("store", True),
         "temperature": given.get("temperature", 1),
-        "text": {"format": {"type": "text"}, "verbosity": "medium"} | _given(given.get("text", {})),
+        "text": _text(_given(given.get("text", {}))),
         "tool_choice": given.get("tool_choice", "auto"),
         "tools": [_tool(tool) for tool in given.get("tools", [])],
         "top_logprobs": given.get("top_logprobs", 0),
@@ -149,9 +48,25 @@ def blank(request: Item, *, response_id: str, created_at: float) -> Item:
         "truncation": given.get("truncation", "disabled"),
         "usage": None,
     }
-    if "user" in given:
-        response["user"] = given["user"]
+    response |= {name: given[name] for name in _ONLY_IF_GIVEN & given.keys()}
+    if (given.get("image") or {}).get("context_compression") in ("enabled", "disabled"):
+        response["image"] = given["image"]  # what `auto` comes to only the provider knows
+    if (cache := given.get("prompt_cache_options")) is not None:
+        kept = {name: cache[name] for name in ("mode", "ttl", "comparison_response_id") if cache.get(name) is not None}
+        response["prompt_cache_options"] = {"mode": "implicit", "ttl": "30m"} | kept
+    if (retention := given.get("prompt_cache_retention")) is not None:
+        response["prompt_cache_retention"] = retention.replace("-", "_")  # older clients say `in-memory`
     return response
+
+
+_ONLY_IF_GIVEN = frozenset({"access_programs", "prompt", "user"})  # the API never sends these as null
+_TOOL_DEFAULTS: dict[Any, Item] = {
+    "function": {"description": None, "parameters": None, "strict": True},
+    "custom": {"description": None, "format": {"type": "text"}},
+    "web_search": {"filters": None, "search_context_size": "medium", "user_location": None},
+    "web_search_preview": {"search_context_size": "medium", "user_location": None},
+    "mcp": {"allowed_tools": None, "require_approval": "always"},
+}
 
 
 def _given(values: Item) -> Item:
@@ -159,14 +74,38 @@ def _given(values: Item) -> Item:
     return {key: value for key, value in values.items() if value is not None}
 
 
+def _conversation(given: str | Item | None) -> Item | None:
+    return {"id": given} if isinstance(given, str) else given
+
+
+def _text(given: Item) -> Item:
+    wanted: Item = given.get("format", {"type": "text"})
+    if wanted.get("type") == "json_schema":
+        wanted = {"description": None, "strict": False, **wanted}
+    return {"verbosity": "medium", **given, "format": wanted}
+
+
 def _tool(tool: Item) -> Item:
-    if tool.get("type") == "function":
-        return {"description": None, "parameters": None, "strict": None, **tool}
-    return tool
+    shown = _TOOL_DEFAULTS.get(tool.get("type"), {}) | tool
+    match tool:
+        case {"type": "mcp"}:
+            shown.pop("authorization", None)
+            shown["headers"] = None
+        case {"type": "code_interpreter", "container": {"network_policy": {"domain_secrets": _} as policy} as box}:
+            shown["container"] = {**box, "network_policy": _without_secrets(policy)}
+        case {"type": "shell", "environment": {"network_policy": {"domain_secrets": _} as policy} as box}:
+            shown["environment"] = {**box, "network_policy": _without_secrets(policy)}
+    return shown
 
 
-def items(given: str | list[Item]) -> list[Item]:
+def _without_secrets(policy: Item) -> Item:
+    return {name: value for name, value in policy.items() if name != "domain_secrets"}
+
+
+def items(given: str | list[Item] | None) -> list[Item]:
     """A request's input as items."""
+    if given is None:
+        return []
     if isinstance(given, str):
         return [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": given}]}]
     return given

@@ -45,5 +45,10 @@ class Sealer:
         return None
 
 
+def ours(text: str) -> bool:
+    """Whether this looks sealed by us, for whomever."""
+    return text.startswith(_MARK)
+
+
 def _bound(account: str, purpose: str) -> bytes:
     return f"{purpose}\0{account}".encode()

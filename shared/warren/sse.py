@@ -4,10 +4,10 @@ Reading follows the WHATWG HTML standard (9.2, "Server-sent events"): lines end 
 (not at U+2028), one byte order mark may lead, `data:` lines of one event are joined by LF.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 DONE = b"data: [DONE]\n\n"
 """What ends a stream after its last event."""
@@ -27,6 +27,28 @@ class LineTooLong(ValueError):
 def encode(event: dict[str, object]) -> bytes:
     """An event of the Responses API. Its JSON holds no raw line end, so nothing inside can start another event."""
     return b"event: %b\ndata: %b\n\n" % (str(event["type"]).encode(), to_json(event, inf_nan_mode="null"))
+
+
+def since(data: bytes, after: int) -> bytes:
+    """What comes behind the event with this number, of whole events as `encode` writes them."""
+    for at, event in _events(data):
+        if event is None or event["sequence_number"] > after:
+            return data[at:]
+    return b""
+
+
+def rewritten(data: bytes, change: Callable[[dict[str, Any]], dict[str, Any]]) -> bytes:
+    """These events, whole ones as `encode` writes them, each after this change."""
+    return b"".join(DONE if event is None else encode(change(event)) for _, event in _events(data))
+
+
+def _events(data: bytes) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    """Where each event begins, and its JSON; None for the one that says that there are no more."""
+    at = 0
+    while at < len(data):
+        end = data.index(b"\n\n", at) + 2
+        yield at, None if data.startswith(DONE, at) else from_json(data[data.index(b"data: ", at) + 6 : end])
+        at = end
 
 
 class Reader:

@@ -56,6 +56,8 @@ class Watched:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._store, name)
+        if not callable(method):
+            return Part(self, method)
 
         async def watched(*arguments: Any, **options: Any) -> Any:
             if self.down:
@@ -72,6 +74,24 @@ class Watched:
         self.batches.append(len(outcomes))
         await asyncio.sleep(0.01)
         return await self._store.put(outcomes)
+
+
+class Part:
+    """Of a store that is watched: away when that is."""
+
+    def __init__(self, whole: Watched, part: Any) -> None:
+        self._whole = whole
+        self._part = part
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._part, name)
+
+        async def watched(*arguments: Any, **options: Any) -> Any:
+            if self._whole.down:
+                raise LedgerUnavailable("down")
+            return await method(*arguments, **options)
+
+        return watched
 
 
 @dataclass

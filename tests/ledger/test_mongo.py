@@ -7,11 +7,14 @@ from secrets import token_hex
 import pytest
 
 from tests.ledger.making import ACCOUNT, call, outcome
+from tests.ledger.test_runs import begin, part, run, working
 from tests.rig.mongod import Mongod
+from warren.contracts import Flag
 from warren.errors import LedgerUnavailable
 from warren.settings import Complaint
 from warren_ledger.patience import until_there
 from warren_ledger.store.mongo import MongoStore
+from warren_ledger.store.runs import END, Run, Span
 
 pytestmark = pytest.mark.anyio
 
@@ -118,3 +121,80 @@ async def test_the_database_is_named_by_the_url_or_warren() -> None:
         assert store._database.name == name
     async with MongoStore.open("mongodb://127.0.0.1:1/") as store:
         assert store._database.name == "warren"
+
+
+async def begun(mongo: MongoStore) -> Run:
+    """A run that attempt `a` has taken, its stream at number 3."""
+    row = await mongo.runs.open(one := run(), begin(one.response_id))
+    assert await mongo.runs.take(row, "a", "w", working(row.response_id)) == 3
+    return row
+
+
+async def fenced(mongo: MongoStore, row: Run, attempt: str) -> Run:
+    """As a ledger leaves it that dies when it has let an attempt run, and not yet said from where on."""
+    change = {"$set": {"attempt": attempt, "fence": attempt, "status": "in_progress"}}
+    await mongo._responses.update_one({"_id": row.response_id}, change)
+    found = await mongo.runs.find(row.response_id, ACCOUNT)
+    assert found is not None
+    return found
+
+
+async def test_a_claim_that_was_made_in_part_is_made_whole_by_the_next(mongo: MongoStore) -> None:
+    row = await fenced(mongo, await mongo.runs.open(one := run(), begin(one.response_id)), "a")
+    assert await mongo.runs.tail(row.response_id, ACCOUNT, -1) == (row, [])
+    assert await mongo.runs.take(row, "a", "w", working(row.response_id)) == 3
+    row = await fenced(mongo, row, "b")
+    assert await mongo.runs.take(row, "c", "w", working(row.response_id)) == 3
+    found = await mongo.runs.find(row.response_id, ACCOUNT)
+    assert found is not None
+    assert found.spans == (Span("", 0), Span("a", 3), Span("c", 3))
+
+
+async def test_a_part_that_passed_the_fence_late_is_not_shown_twice(mongo: MongoStore) -> None:
+    row = await begun(mongo)
+    id_ = row.response_id
+    await mongo.runs.append([part(id_, "a", 0, 3, 3)])
+    row = await fenced(mongo, row, "b")
+    await mongo.runs._write([(part(id_, "a", 1, 4, 4), row.log_until)])
+    assert await mongo.runs.take(row, "b", "w", None) == 5
+    await mongo.runs._write([(part(id_, "a", 2, 5, 5), row.log_until)])
+    await mongo.runs.append([part(id_, "b", 0, 5, 5)])
+    found = await mongo.runs.tail(id_, ACCOUNT, -1)
+    assert found is not None
+    assert [(entry[0].attempt, entry[0].first) for entry in found[1]] == [
+        ("", 0), ("", 2), ("a", 3), ("a", 4), ("b", 5)
+    ]  # fmt: skip
+
+
+async def test_of_two_ledgers_that_end_a_log_one_does(mongo: MongoStore) -> None:
+    row = await begun(mongo)
+    shut = await mongo.runs.shut(row)
+    assert shut is not None
+    await mongo.runs._write([(part(row.response_id, END, 0, 3, 4, Flag.LAST, b"first"), row.log_until)])
+    await mongo.runs.close(shut, part(row.response_id, END, 0, 3, 4, Flag.LAST, b"second"))
+    await mongo.runs.close(shut, part(row.response_id, END, 0, 5, 6, Flag.LAST, b"third"))
+    found = await mongo.runs.tail(row.response_id, ACCOUNT, 2)
+    assert found is not None
+    assert [data for _, data in found[1]] == [b"first"]
+
+
+async def test_what_is_overdue_is_found_by_an_index(mongo: MongoStore) -> None:
+    await indexed(mongo)
+
+    async def look() -> bool | None:
+        return "deadline_1" in await mongo._responses.index_information() or None
+
+    assert await until_there(look, seconds=10)
+    query = {"job": {"$exists": True}, "deadline": {"$lt": 1.0}, "detached": True}
+    plan = await mongo._responses.find(query).sort("deadline", 1).explain()
+    assert "IXSCAN" in str(plan["queryPlanner"]["winningPlan"])
+
+
+async def test_a_record_says_by_what_it_is_looked_up(mongo: MongoStore) -> None:
+    one = outcome().model_copy(update={"metadata": {"a": "1"}, "item_ids": ("msg_1", "fc_1")})
+    await mongo.put([one])
+    found = await mongo._responses.find_one({"_id": one.response_id})
+    assert (found["metadata"], found["item_ids"]) == (["a\0001"], ["msg_1", "fc_1"])
+    await mongo.delete(one.response_id, ACCOUNT)
+    found = await mongo._responses.find_one({"_id": one.response_id})
+    assert not {"metadata", "item_ids", "body"} & found.keys()

@@ -1,6 +1,7 @@
 """What only the SQLite store can get wrong: its file, and a process that dies."""
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
 from datetime import timedelta
@@ -65,9 +66,9 @@ async def test_what_has_expired_is_removed(tmp_path: Path) -> None:
         assert rows(store) == 0
 
 
-def rows(store: SqliteStore) -> int:
+def rows(store: SqliteStore, table: str = "responses") -> int:
     (count,) = store._file._thread.submit(
-        lambda: store._file.db.execute("SELECT count(*) FROM responses").fetchone()
+        lambda: store._file.db.execute(f"SELECT count(*) FROM {table}").fetchone()
     ).result()
     return int(count)
 
@@ -104,3 +105,28 @@ async def test_what_can_be_no_store_is_said_at_once(tmp_path: Path, content: byt
     with pytest.raises(Complaint, match="cannot be opened"):
         async with SqliteStore.open(path):
             pass
+
+
+async def test_a_record_says_by_what_it_is_looked_up(tmp_path: Path) -> None:
+    async with SqliteStore.open(tmp_path / "warren.db") as store:
+        one = outcome().model_copy(update={"metadata": {"a": "1"}, "item_ids": ("msg_1",)})
+        await store.put([one])
+        tables = ("response_metadata", "response_items")
+        assert [rows(store, table) for table in tables] == [1, 1]
+        await store.delete(one.response_id, ACCOUNT)
+        assert [rows(store, table) for table in tables] == [0, 0]
+
+
+async def test_a_file_of_an_older_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "warren.db"
+    with sqlite3.connect(path) as old:
+        old.execute(
+            "CREATE TABLE responses (response_id TEXT PRIMARY KEY, account TEXT NOT NULL, status TEXT NOT NULL,"
+            " attempt TEXT NOT NULL, ended_at REAL, kept INTEGER, model TEXT, deployment TEXT, upstream_id TEXT,"
+            " previous_response_id TEXT, created_at REAL, error TEXT, body BLOB, input BLOB, expires REAL NOT NULL)"
+        )
+    old.close()
+    for _ in range(2):
+        async with SqliteStore.open(path) as store:
+            await store.put([one := outcome()])
+            assert await store.find(one.response_id, ACCOUNT) is not None

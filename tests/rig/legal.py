@@ -1,6 +1,7 @@
 """What a legal event stream is, said a second time and independently of what makes the streams."""
 
 import json
+import re
 from itertools import chain
 from typing import Annotated, Any, get_args
 
@@ -19,6 +20,18 @@ TERMINAL = {
 }
 _TEXT = {"output_text": "text", "refusal": "refusal", "reasoning_text": "text", "summary_text": "text"}
 _PLACES = {"content_part": ("content", "content_index"), "reasoning_summary_part": ("summary", "summary_index")}
+_TOOLS = {
+    "web_search_call": "in_progress (searching )*(completed )?",
+    "file_search_call": "in_progress (searching )*(completed )?",
+    "code_interpreter_call": "in_progress (code.delta )*(code.done )?(interpreting )?(completed )?",
+    "image_generation_call": "in_progress (generating )?(partial_image )*(completed )?",
+    "mcp_list_tools": "in_progress (completed |failed )?",
+    "mcp_call": "in_progress (arguments.delta )*(arguments.done )?(completed |failed )?",
+    "shell_call": "(command.added (command.delta )*(command.done )?)*",
+    "shell_call_output": "((content.delta )*content.done )*(content.delta )*",
+    "compaction": "(compacting )?",
+}
+"""What happens inside of other items: the ends of the types of their events. What broke off has only a beginning."""
 _KINDS: Any = get_args(ResponseStreamEvent)[0]
 _EVENT: TypeAdapter[Any] = TypeAdapter(Annotated[_KINDS, Field(discriminator="type")])
 
@@ -108,7 +121,7 @@ def _item(added: dict[str, Any], inside: list[Event], done: dict[str, Any]) -> d
         assert added["status"] == "in_progress"
         assert done["status"] in ("completed", "incomplete")
     for event in inside:
-        assert event["item_id"] == done.get("id", "")
+        assert event.get("item_id", done.get("id", "")) == done.get("id", "")
     match done["type"]:
         case "message" | "reasoning":
             parts = _parts(inside)
@@ -121,7 +134,28 @@ def _item(added: dict[str, Any], inside: list[Event], done: dict[str, Any]) -> d
         case "custom_tool_call":
             assert added["input"] == ""
             assert _text(inside, "response.custom_tool_call_input", "input") == done["input"]
+        case str(kind):
+            _check_tool(kind, inside, done)
     return done
+
+
+def _check_tool(kind: str, inside: list[Event], done: dict[str, Any]) -> None:
+    """The stages of a hosted tool, and what is put into it."""
+    names = "".join(f"{_short(kind, event['type'])} " for event in inside)
+    assert re.fullmatch(_TOOLS.get(kind, ""), names) or not inside, (kind, names)
+    for name, key in (("mcp_call_arguments", "arguments"), ("code_interpreter_call_code", "code")):
+        if said := [event for event in inside if event["type"].startswith(f"response.{name}.")]:
+            assert _text(said, f"response.{name}", key) == done[key]
+    if inside and inside[-1]["type"].endswith(".failed"):
+        assert done.get("status") != "completed"
+    commands = [event["command"] for event in inside if event["type"] == "response.shell_call_command.done"]
+    if kind == "shell_call" and done["status"] == "completed":
+        assert commands == done["action"]["commands"]
+
+
+def _short(kind: str, name: str) -> str:
+    """`response.mcp_call_arguments.delta` of an `mcp_call` is `arguments.delta`."""
+    return name.removeprefix("response.").removeprefix(kind).lstrip("._")
 
 
 def _parts(events: list[Event]) -> dict[str, list[dict[str, Any]]]:

@@ -98,6 +98,7 @@ class Stack:
             "WARREN_MONGO_URL": mongo_url,
             "WARREN_CONFIG": str(path),
             "WARREN_MASTER_KEY": KEY,
+            "WARREN_SECRET": "a secret of the tests",
             "WARREN_DRAIN": "5",
             **environ,
         }
@@ -148,12 +149,12 @@ def stack(amqp_url: str, mongo_url: str, config: dict[str, Any], folder: Path, *
         made.close()
 
 
-def embedded(config: dict[str, Any], folder: Path, port: int) -> Service:
+def embedded(config: dict[str, Any], folder: Path, port: int, **more: str) -> Service:
     """`warren up`: all of it in one process."""
     path = folder / "config.yaml"
     path.write_text(json.dumps(config))
     command = [str(Path(sys.executable).with_name("warren")), "up", "--config", str(path), "--port", str(port)]
-    environ = {"WARREN_MASTER_KEY": KEY, "WARREN_DRAIN": "3", "WARREN_DATA": str(folder / "data")}
+    environ = {"WARREN_MASTER_KEY": KEY, "WARREN_DRAIN": "3", "WARREN_DATA": str(folder / "data"), **more}
     return Service("up", command, environ, folder)
 
 

@@ -11,20 +11,24 @@ repeated or lost show in the text itself. Models, their parts joined by `-`:
     fail-N            N words, then an error inside the stream
     drip              headers, then comments for ever
     tool              a call of the function `lookup`
+    short-N           a refusal of more than N messages: they are too long; else words-3
+    …                 what `tests.rig.scripts` lists, in Chat Completions only
 """
 
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
+from anyio.from_thread import start_blocking_portal
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
+from tests.rig.scripts import SCRIPTS
 from warren_gateway.server import listen, serving
 
 Json = dict[str, Any]
@@ -68,9 +72,10 @@ class FakeProvider:
         self._times[call.model] += 1
         match call.model.split("-"):
             case ["status", code, times] if self._times[call.model] <= int(times):
-                call.ended, call.finished = monotonic(), True
-                error = {"message": f"scripted {code}", "type": "scripted", "param": None, "code": None}
-                return JSONResponse({"error": error}, int(code), {"retry-after": "0"})
+                return _refused(call, int(code), f"scripted {code}", None)
+            case ["short", most] if len(call.said) > int(most):
+                message = f"This model's maximum context length is {most} messages."
+                return _refused(call, 400, message, "context_length_exceeded")
         native = request.url.path.endswith("/responses")
         script = _native(call) if native else _chat(call)
         return StreamingResponse(self._journaled(call, script), media_type="text/event-stream")
@@ -94,6 +99,19 @@ async def provider() -> AsyncIterator[FakeProvider]:
     fake.url = f"http://127.0.0.1:{bound.getsockname()[1]}/v1"
     async with serving(app, bound, drain=0):
         yield fake
+
+
+@contextmanager
+def provider_in_thread() -> Iterator[FakeProvider]:
+    """For clients that block the thread they are in."""
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(provider()) as fake:
+        yield fake
+
+
+def _refused(call: Call, status: int, message: str, code: str | None) -> Response:
+    call.ended, call.finished = monotonic(), True
+    error = {"message": message, "type": "scripted", "param": None, "code": code}
+    return JSONResponse({"error": error}, status, {"retry-after": "0"})
 
 
 async def _words(call: Call) -> AsyncIterator[str]:
@@ -120,37 +138,57 @@ def _sse(value: Json) -> bytes:
     return f"{name}data: {json.dumps(value)}\n\n".encode()
 
 
-async def _chat(call: Call) -> AsyncIterator[bytes]:
-    def chunk(delta: Json, reason: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "finish_reason": reason}
-        return _sse({"id": f"chatcmpl-{call.number}", "object": "chat.completion.chunk", "created": 1,
-                     "model": call.model, "choices": [choice]})  # fmt: skip
+def _chunk(call: Call, delta: Json, reason: str | None = None, **more: Any) -> bytes:
+    choice = {"index": 0, "delta": delta, "finish_reason": reason, **more}
+    return _completion(call, choices=[choice])
 
+
+def _completion(call: Call, **fields: Any) -> bytes:
+    return _sse({"id": f"chatcmpl-{call.number}", "object": "chat.completion.chunk", "created": 1, "model": call.model,
+                 **fields})  # fmt: skip
+
+
+async def _chat(call: Call) -> AsyncIterator[bytes]:
     kind = call.model.split("-")[0]
     if kind == "drip":
         while True:
             yield b": still here\n\n"
             await asyncio.sleep(0.05)
-    yield chunk({"role": "assistant", "content": ""})
+    usage: Json = {}
+    yield _chunk(call, {"role": "assistant", "content": ""})
     if kind == "tool":
         function = {"name": "lookup", "arguments": ""}
-        yield chunk({"tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": function}]})
+        yield _chunk(call, {"tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": function}]})
         for part in ('{"q":', ' "x"}'):
-            yield chunk({"tool_calls": [{"index": 0, "function": {"arguments": part}}]})
-        yield chunk({}, "tool_calls")
+            yield _chunk(call, {"tool_calls": [{"index": 0, "function": {"arguments": part}}]})
+        yield _chunk(call, {}, "tool_calls")
+    elif kind in SCRIPTS:
+        for delta, choice in _scripted(call):
+            usage = choice.pop("usage", usage)
+            yield _chunk(call, delta, **choice)
     else:
         async for word in _words(call):
-            yield chunk({"content": word})
+            yield _chunk(call, {"content": word})
         if kind == "cut":
             return
         if kind == "fail":
             yield _sse({"error": {"message": "scripted failure", "type": "server_error", "code": "server_error"}})
             return
-        yield chunk({}, "stop")
-    usage = {"prompt_tokens": 7, "completion_tokens": call.words, "total_tokens": 7 + call.words}
-    yield _sse({"id": f"chatcmpl-{call.number}", "object": "chat.completion.chunk", "created": 1, "model": call.model,
-                "choices": [], "usage": usage})  # fmt: skip
+        yield _chunk(call, {}, "stop")
+    counted = {"prompt_tokens": 7, "completion_tokens": call.words, "total_tokens": 7 + call.words}
+    yield _completion(call, choices=[], usage=usage or counted)
     yield b"data: [DONE]\n\n"
+
+
+def _scripted(call: Call) -> Iterator[tuple[Json, Json]]:
+    """The deltas of a script, each with what stands beside it in its choice, and `usage` where the script tells it."""
+    for piece in SCRIPTS[call.model.split("-")[0]](call.body):
+        if isinstance(piece, str):
+            yield {}, {"reason": piece}
+            continue
+        call.words += 1
+        beside: Json = {key: piece[key] for key in ("logprobs", "usage") if key in piece}
+        yield {key: value for key, value in piece.items() if key not in beside}, beside
 
 
 async def _native(call: Call) -> AsyncIterator[bytes]:

@@ -13,6 +13,7 @@ CODES = {
     "WarrenError": ("server_error", 500, "server_error"),
     "InvalidRequest": (None, 400, "invalid_request_error"),
     "PreviousNotFound": ("previous_response_not_found", 400, "invalid_request_error"),
+    "IdempotencyKeyReused": ("idempotency_key_reused", 422, "idempotency_error"),
     "RequestTooLarge": ("request_too_large", 413, "invalid_request_error"),
     "ContextLengthExceeded": ("context_length_exceeded", 400, "invalid_request_error"),
     "Unauthorized": ("invalid_api_key", 401, "invalid_request_error"),

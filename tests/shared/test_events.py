@@ -39,6 +39,35 @@ SILENT = st.just({"type": "output_text", "text": "", "annotations": [], "logprob
 REFUSED = st.fixed_dictionaries({"type": st.just("refusal"), "refusal": WORDS})
 THOUGHT = st.fixed_dictionaries({"type": st.just("reasoning_text"), "text": WORDS})
 SUMMARY = st.fixed_dictionaries({"type": st.just("summary_text"), "text": WORDS})
+ENDED = st.sampled_from(["completed", "failed", "incomplete"])
+PRINTED = st.fixed_dictionaries(
+    {"stdout": WORDS, "stderr": WORDS, "outcome": st.just({"type": "exit", "exit_code": 0})}
+)
+
+
+def hosted(kind: str, **more: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({"type": st.just(kind), **more})
+
+
+HOSTED = st.one_of(
+    hosted("web_search_call", status=ENDED, action=st.just({"type": "search", "query": "q"})),
+    hosted("file_search_call", status=ENDED, queries=st.just(["q"]), results=st.none()),
+    hosted(
+        "code_interpreter_call",
+        status=ENDED,
+        container_id=WORDS,
+        code=st.none() | WORDS,
+        outputs=st.just([{"type": "logs", "logs": "1"}]),
+    ),
+    hosted("image_generation_call", status=st.sampled_from(["completed", "failed"]), result=st.none() | WORDS),
+    hosted("mcp_list_tools", server_label=WORDS, tools=st.just([]), error=st.none() | WORDS),
+    hosted("mcp_call", status=ENDED, server_label=WORDS, name=WORDS, arguments=WORDS, output=st.none() | WORDS),
+    hosted("mcp_approval_request", server_label=WORDS, name=WORDS, arguments=WORDS),
+    hosted("shell_call", status=STATUS, call_id=WORDS, action=hosted("exec", commands=st.lists(WORDS, max_size=2))),
+    hosted("shell_call_output", status=STATUS, call_id=WORDS, output=st.lists(PRINTED, max_size=2)),
+    hosted("apply_patch_call_output", status=st.sampled_from(["completed", "failed"]), call_id=WORDS),
+    hosted("compaction", encrypted_content=WORDS),
+)
 ITEMS = st.one_of(
     st.fixed_dictionaries(
         {
@@ -56,13 +85,7 @@ ITEMS = st.one_of(
         {"type": st.just("function_call"), "call_id": WORDS, "name": WORDS, "arguments": WORDS, "status": STATUS}
     ),
     st.fixed_dictionaries({"type": st.just("custom_tool_call"), "call_id": WORDS, "name": WORDS, "input": WORDS}),
-    st.fixed_dictionaries(
-        {
-            "type": st.just("web_search_call"),
-            "status": st.just("completed"),
-            "action": st.just({"type": "search", "query": "q"}),
-        }
-    ),
+    HOSTED,
 )
 USAGE = {
     "input_tokens": 1,
@@ -117,11 +140,13 @@ def test_a_stream_that_breaks_off_closes_what_is_open(items: list[dict[str, Any]
 @given(st.lists(ITEMS, min_size=1, max_size=3), st.integers(0, 60))
 def test_a_fold_shows_as_much_as_was_said(items: list[dict[str, Any]], at: int) -> None:
     events = list(replay(response_of(items, "completed")))[:at]
-    said = sum(len(event["delta"]) for event in events if event["type"].endswith(".delta"))
+    said = sum(len(event["delta"]) for event in events if isinstance(event.get("delta"), str))
     output = fold(events).get("output", [])
     shown = 0
     for item in output:
-        shown += len(item.get("arguments", "")) + len(item.get("input", ""))
+        if item["type"] != "mcp_approval_request":  # it comes as a whole
+            shown += len(item.get("arguments", "")) + len(item.get("input", "")) + len(item.get("code") or "")
+        shown += sum(map(len, item.get("action", {}).get("commands", ())))
         for part in [*(item.get("content") or []), *(item.get("summary") or [])]:
             shown += len(part.get("text", "")) + len(part.get("refusal", ""))
     assert shown == said

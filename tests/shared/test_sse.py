@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warren.sse import DONE, Event, LineTooLong, Reader, encode
+from warren.sse import DONE, Event, LineTooLong, Reader, encode, rewritten, since
 
 EVENTS = st.lists(
     st.fixed_dictionaries(
@@ -166,3 +166,24 @@ def test_work_grows_with_the_bytes_and_not_with_the_pieces_times_the_line() -> N
     assert calls["join"] <= 4
     assert calls["calls"] < 20 * len(pieces)
     assert calls["bytes"] < 10 * len(pieces)
+
+
+@given(st.lists(st.text(), max_size=8), st.integers(-1, 20), st.integers(0, 5), st.booleans())
+def test_what_is_behind_an_event_begins_with_the_next_one(
+    texts: list[str], after: int, start: int, ended: bool
+) -> None:
+    events = [
+        encode({"type": "t", "delta": text, "sequence_number": number, "more": "data: x"})
+        for number, text in enumerate(texts, start)
+    ]
+    end = [DONE] if ended else []
+    behind = events[max(0, after + 1 - start) :]
+    assert since(b"".join(events + end), after) == b"".join(behind + end)
+
+
+@given(EVENTS)
+def test_events_are_rewritten_one_by_one(events: list[dict[str, Any]]) -> None:
+    wire = b"".join(map(encode, events)) + DONE
+    assert rewritten(wire, dict) == wire
+    changed = rewritten(wire, lambda event: {"type": event["type"]})
+    assert changed == encode({"type": "response.x"}) * len(events) + DONE

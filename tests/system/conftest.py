@@ -9,12 +9,14 @@ from openai import AsyncOpenAI
 
 from tests.rig.mongod import ExternalMongod, Mongod
 from tests.rig.rabbitmq import ExternalRabbitMQ, RabbitMQ, free_ports
+from tests.rig.scripts import SCRIPTS
 from tests.rig.services import KEY, embedded, models, ready, stack
 from tests.rig.upstream import FakeProvider, provider
 
 MODELS = (
     "words-3", "words-20", "words-200", "words-40-50", "words-200-20", "think-1500", "status-429-1", "status-500-999",
-    "status-401-999", "status-400-999", "status-404-999", "cut-3", "fail-3", "drip", "tool",
+    "status-401-999", "status-400-999", "status-404-999", "cut-3", "fail-3", "drip", "tool", "short-3",
+    *SCRIPTS,
 )  # fmt: skip
 
 

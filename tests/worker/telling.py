@@ -11,13 +11,13 @@ from warren.responses import blank
 from warren_worker.assembler import Assembler
 from warren_worker.dialect import Delta, Reader
 
-REQUEST = {"model": "m", "input": "hi"}
+REQUEST: dict[str, Any] = {"model": "m", "input": "hi"}
 
 
-def assembler(**more: Any) -> Assembler:
+def assembler(request: dict[str, Any] = REQUEST, **more: Any) -> Assembler:
     numbers = count()
     response = blank(REQUEST, response_id="resp_1", created_at=1)
-    return Assembler(response, new_id=lambda prefix: f"{prefix}_{next(numbers)}", **more)
+    return Assembler(response, request=request, new_id=lambda prefix: f"{prefix}_{next(numbers)}", **more)
 
 
 def wire(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -15,21 +15,35 @@ from warren.contracts import Usage
 from warren.errors import InvalidRequest, UpstreamError, UpstreamTruncated
 from warren_worker.assembler import Assembler
 from warren_worker.dialect import (
+    Annotation,
     Arguments,
     Delta,
     Native,
     Refusal,
     Stop,
+    Summary,
     Text,
     Thought,
     Tokens,
     ToolCall,
     UpstreamId,
 )
+from warren_worker.wrapping import Unwrapper, wrapped
 
 WORDS = st.text(min_size=1, max_size=6)
 LOGPROB = {"token": "a", "logprob": -0.5, "bytes": [97], "top_logprobs": []}
 OBJECTS = st.dictionaries(st.text(max_size=3), st.integers() | st.text(max_size=4) | st.just({"}": "{"}), max_size=3)
+REQUEST: dict[str, Any] = {
+    "model": "m",
+    "input": "hi",
+    "tools": [
+        {"type": "function", "name": "f"},
+        {"type": "custom", "name": "patch"},
+        {"type": "namespace", "name": "ns", "description": "d", "tools": [{"type": "custom", "name": "run"}]},
+    ],
+}
+MORE_SHOWN = {"include": ["reasoning.encrypted_content"], "stream_options": {"include_obfuscation": True}}
+CITED = {"type": "url_citation", "url": "https://x", "title": "X", "start_index": 0, "end_index": 1}
 MORE: st.SearchStrategy[Delta] = st.sampled_from([Tokens(Usage(input_tokens=3, output_tokens=4)), UpstreamId("u")])
 
 
@@ -39,16 +53,21 @@ def answers(draw: st.DrawFn) -> list[Delta]:
     deltas: list[Delta] = []
     open_: dict[int, list[str]] = {}
     for step in range(draw(st.integers(0, 14))):
-        match draw(st.sampled_from(["text", "text", "thought", "refusal", "call", "call", "piece", "piece", "more"])):
+        match draw(st.sampled_from(KINDS)):
             case "text":
                 deltas.append(Text(draw(WORDS), draw(st.sampled_from([[], [], [LOGPROB]]))))
             case "thought":
                 deltas.append(Thought(draw(WORDS)))
+            case "summary":
+                deltas.append(Summary(draw(WORDS), draw(st.integers(0, 2))))
+            case "annotation":
+                deltas.append(Annotation(CITED))
             case "refusal":
                 deltas.append(Refusal(draw(WORDS)))
             case "call":
-                deltas.append(ToolCall(step, draw(st.sampled_from([None, f"call_{step}"])), f"tool{step}"))
-                whole = draw(st.sampled_from(["", "{}"]) | OBJECTS.map(json.dumps) | OBJECTS.map(json.dumps))
+                name = draw(st.sampled_from([f"tool{step}", "f", "patch", "ns__run"]))
+                deltas.append(ToolCall(step, draw(st.sampled_from([None, f"call_{step}"])), name))
+                whole = draw(st.sampled_from(["", "{}"]) | OBJECTS.map(json.dumps) | WORDS.map(wrapped))
                 at = draw(st.integers(0, len(whole)))
                 open_[step] = [piece for piece in (whole[:at], whole[at:]) if piece]
             case "piece":
@@ -63,6 +82,7 @@ def answers(draw: st.DrawFn) -> list[Delta]:
     return deltas
 
 
+KINDS = ["text", "text", "thought", "summary", "annotation", "refusal", "call", "call", "piece", "piece", "more"]
 ENDS = st.sampled_from(["done", "max_output_tokens", "content_filter", "cut off", "failed", "cancelled"])
 
 
@@ -94,11 +114,11 @@ def text_of(output: list[dict[str, Any]], kind: str) -> str:
     return "".join(part.get("text", "") + part.get("refusal", "") for part in parts)
 
 
-@given(answers(), ENDS, st.integers(0, 10))
+@given(answers(), ENDS, st.integers(0, 10), st.booleans())
 def test_any_answer_makes_a_legal_stream_that_holds_all_that_was_said(
-    deltas: list[Delta], end: str, alive: int
+    deltas: list[Delta], end: str, alive: int, more: bool
 ) -> None:
-    one = assembler(prompt=10)
+    one = assembler(REQUEST | MORE_SHOWN if more else REQUEST, prompt=10, seal=lambda data: data.decode())
     final = check_stream(told(one, deltas, end, alive))
     assert final == wire([one.response])[0]
     Response.model_validate({**final, "error": None})
@@ -106,6 +126,10 @@ def test_any_answer_makes_a_legal_stream_that_holds_all_that_was_said(
     assert text_of(output, "output_text") == "".join(delta.text for delta in deltas if isinstance(delta, Text))
     assert text_of(output, "refusal") == "".join(delta.text for delta in deltas if isinstance(delta, Refusal))
     assert text_of(output, "reasoning_text") == "".join(delta.text for delta in deltas if isinstance(delta, Thought))
+    said = [part for item in output if item["type"] == "reasoning" for part in item["summary"]]
+    assert "".join(part["text"] for part in said) == "".join(d.text for d in deltas if isinstance(d, Summary))
+    noted = [note for item in output for part in item.get("content", ()) for note in part.get("annotations", ())]
+    assert noted == [CITED for delta in deltas if isinstance(delta, Annotation)]
     _check_calls(deltas, output, whole=end == "done")
     assert one.shown == bool(output)
     _check_end(final, end, deltas)
@@ -117,16 +141,26 @@ def _check_calls(deltas: list[Delta], output: list[dict[str, Any]], *, whole: bo
         if isinstance(delta, Arguments):
             pieces[delta.call] += delta.part
     calls = [delta for delta in deltas if isinstance(delta, ToolCall)]
-    made = [item for item in output if item["type"] == "function_call"]
-    assert [item["name"] for item in made] == [call.name for call in calls]
+    made = [item for item in output if item["type"] in ("function_call", "custom_tool_call")]
+    named = [f"{item['namespace']}__{item['name']}" if "namespace" in item else item["name"] for item in made]
+    assert named == [call.name for call in calls]
     for item, call in zip(made, calls, strict=True):
         assert item["call_id"] == call.call_id or (call.call_id is None and item["call_id"].startswith("call_"))
+        assert (item["type"] == "custom_tool_call") == (call.name in ("patch", "ns__run"))
+        if item["type"] == "custom_tool_call":
+            assert item["input"] == unwrapped(pieces[call.call])
+            continue
         if pieces[call.call]:
             assert item["arguments"] == pieces[call.call]
         else:
             assert (item["arguments"], item["status"]) in [("{}", "completed"), ("", "incomplete")]
         if item["status"] == "completed" and not whole:
             assert isinstance(json.loads(item["arguments"]), dict)  # what is cut is never shown as whole
+
+
+def unwrapped(arguments: str) -> str:
+    one = Unwrapper()
+    return one.feed(arguments) + one.end()
 
 
 def _check_end(final: dict[str, Any], end: str, deltas: list[Delta]) -> None:
@@ -328,3 +362,71 @@ def test_native_items_are_counted_without_gaps(index: int) -> None:
     one.feed(native("completed", response={"status": "completed", "output": []}))
     one.feed(Stop())
     assert len(check_stream([*events, *wire(one.finish(at=1))])["output"]) == (3 if index else 1)
+
+
+def test_a_custom_tool_is_called_with_plain_input() -> None:
+    deltas: list[Delta] = [ToolCall(0, "c", "patch"), *(Arguments(0, part) for part in ('{"input":"a', "\\n", 'b"}'))]
+    events = told(assembler(REQUEST), deltas, "done")
+    final = check_stream(events)
+    assert [event["delta"] for event in events if event["type"].endswith(".delta")] == ["a", "\n", "b"]
+    (call,) = final["output"]
+    assert (call["type"], call["name"], call["call_id"], call["input"]) == ("custom_tool_call", "patch", "c", "a\nb")
+    assert call["id"].startswith("ctc_")
+    assert "arguments" not in call
+
+
+def test_a_tool_of_a_namespace_has_its_own_name_again() -> None:
+    final = check_stream(told(assembler(REQUEST), [ToolCall(0, "c", "ns__run"), Arguments(0, "x")], "done"))
+    (call,) = final["output"]
+    assert (call["namespace"], call["name"], call["input"]) == ("ns", "run", "x")
+
+
+def test_custom_calls_that_take_turns_keep_their_own_input() -> None:
+    deltas: list[Delta] = [
+        ToolCall(0, "a", "patch"),
+        ToolCall(1, "b", "f"),
+        ToolCall(2, "c", "patch"),
+        Arguments(2, '{"input": "z'),
+        Arguments(1, "{}"),
+        Arguments(0, '{"input": "a"}'),
+        Arguments(2, '"}'),
+    ]
+    final = check_stream(told(assembler(REQUEST), deltas, "done"))
+    assert [item.get("input", item.get("arguments")) for item in final["output"]] == ["a", "{}", "z"]
+
+
+@pytest.mark.parametrize(("include", "sealed"), [([], None), (["reasoning.encrypted_content"], "sealed")])
+def test_reasoning_is_sealed_for_those_who_ask(include: list[str], sealed: str | None) -> None:
+    given: list[bytes] = []
+
+    def seal(data: bytes) -> str:
+        given.append(data)
+        return "sealed"
+
+    one = assembler({**REQUEST, "include": include}, seal=seal)
+    final = check_stream(told(one, [Thought("a"), Thought("b"), Text("c")], "done"))
+    assert final["output"][0].get("encrypted_content") == sealed
+    assert given == ([] if sealed is None else [b'[{"type":"reasoning_text","text":"ab"}]'])
+
+
+@pytest.mark.parametrize("asked", [True, False, None])
+def test_deltas_are_veiled_for_those_who_ask(asked: bool | None) -> None:
+    one = assembler({**REQUEST, "stream_options": {"include_obfuscation": asked}})
+    events = told(one, [Text("a"), Text("bc"), ToolCall(0, "c", "f"), Arguments(0, "{}")], "done")
+    check_stream(events)
+    for event in events:
+        assert ("obfuscation" in event) == (asked is True and "delta" in event)
+        if "obfuscation" in event:
+            assert (len(event["obfuscation"]) + len(event["delta"])) % 16 == 0
+
+
+def test_a_compaction_comes_before_the_model_speaks() -> None:
+    item = {"id": "cmp_1", "type": "compaction", "encrypted_content": "x"}
+    for deltas in ([Text("a")], [ADDED, native("completed", response={"status": "completed", "output": []})]):
+        one = assembler()
+        events = [*wire(one.start()), *wire(one.compaction(item))]
+        assert one.shown
+        for delta in [*deltas, Stop()]:
+            events += wire(one.feed(delta))
+        final = check_stream([*events, *wire(one.finish(at=1))])
+        assert [made["type"] for made in final["output"]] == ["compaction", "message"]

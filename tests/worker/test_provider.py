@@ -7,6 +7,7 @@ from warren.errors import UpstreamAuth, UpstreamUnreachable
 from warren_worker.dialects.chat import Chat
 from warren_worker.dialects.responses import Responses
 from warren_worker.provider import Endpoint, endpoint
+from warren_worker.providers.openai import PROVIDER
 
 KEY = {"OPENAI_API_KEY": "sk-env"}
 
@@ -28,8 +29,8 @@ def test_openai_is_reached_natively_and_remembers() -> None:
     [
         ("model: openai/x", Responses(stores=True), True),
         ("model: openai/x, api_base: 'https://api.openai.com/v1/'", Responses(stores=True), True),
-        ("model: openai/x, use_chat_completions_api: true", Chat("max_completion_tokens", "developer"), False),
-        ("model: openai/chat_completions/x", Chat("max_completion_tokens", "developer"), False),
+        ("model: openai/x, use_chat_completions_api: true", PROVIDER.chat, False),
+        ("model: openai/chat_completions/x", PROVIDER.chat, False),
         ("model: openai/x, api_base: 'http://a/v1', api_key: k", Responses(), False),
         ("model: openai/x, api_base: 'http://a/v1', api_key: k, use_chat_completions_api: true", Chat(), False),
     ],
@@ -37,6 +38,16 @@ def test_openai_is_reached_natively_and_remembers() -> None:
 def test_a_deployment_is_spoken_to_in_its_dialect(params: str, dialect: object, remembers: bool) -> None:
     one = reached(params)
     assert (one.dialect, one.remembers, one.model) == (dialect, remembers, "x")
+
+
+def test_a_server_without_schemas_is_known_by_its_model_info() -> None:
+    text = "model_list: [{model_name: m, litellm_params: {model: openai/chat_completions/x, api_base: 'http://a/v1'}, "
+    for info, schemas in (("false", False), ("true", True)):
+        file = parse(text + f"model_info: {{supports_response_schema: {info}}}}}]")
+        (deployment,) = file.deployments.values()
+        dialect = endpoint(deployment, KEY).dialect
+        assert isinstance(dialect, Chat)
+        assert dialect.schemas is schemas
 
 
 def test_keys_addresses_and_headers_may_be_references() -> None:

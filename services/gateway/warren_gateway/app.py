@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from secrets import token_hex
 from time import monotonic
 from typing import Any
@@ -11,25 +12,29 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 import warren
 from warren.errors import NotFound, WarrenError
+from warren_gateway import openapi
 from warren_gateway.gateway import Gateway
-from warren_gateway.routes import health, models, responses
+from warren_gateway.routes import asks, conversations, health, items, lists, models, responses, websocket
 
 log = structlog.get_logger("warren.gateway")
 
 PREFIXES = ("/v1", "", "/openai/v1")
 """Where clients of OpenAI, LiteLLM and Azure look for the API."""
+ROUTERS = (responses, asks, lists, conversations, items, models)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 def build(gateway: Gateway) -> FastAPI:
     app = FastAPI(title="Warren", version=warren.__version__, docs_url=None, redoc_url=None)
     app.state.gateway = gateway
+    app.openapi = partial(openapi.document, gateway.config.models())  # type: ignore[method-assign]
     for prefix in PREFIXES:
-        app.include_router(responses.router, prefix=prefix, include_in_schema=prefix == "/v1")
-        app.include_router(models.router, prefix=prefix, include_in_schema=prefix == "/v1")
+        for module in (*ROUTERS, websocket):
+            app.include_router(module.router, prefix=prefix)
     app.include_router(health.router)
     app.add_exception_handler(WarrenError, _failed)
     app.add_exception_handler(HTTPException, _no_such_route)
@@ -48,9 +53,11 @@ def _failed(_request: Request, error: Exception) -> Response:
 
 
 def _no_such_route(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 404
+    assert isinstance(error, HTTPException)
     message = f"Invalid URL ({request.method} {request.scope['path']})"
-    return failure(NotFound(message, status=status if status in (404, 405) else 404))
+    answer = failure(NotFound(message, status=error.status_code if error.status_code in (404, 405) else 404))
+    answer.headers.update(error.headers or {})  # what may be done instead
+    return answer
 
 
 Scope = MutableMapping[str, Any]
@@ -82,6 +89,8 @@ class _Stamp:
 
         try:
             await self._app(scope, receive, stamped)
+        except ClientDisconnect:
+            pass  # in the middle of its request; there is nobody to answer
         except Exception:
             log.exception("request failed", request_id=request_id.decode())
             if begun:

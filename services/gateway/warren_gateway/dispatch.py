@@ -20,11 +20,10 @@ from warren.contracts import (
     Fetch,
     Fetched,
     Job,
+    Leave,
     Message,
-    Outcome,
     Ping,
     Pong,
-    Recorded,
     Resume,
     Want,
 )
@@ -33,9 +32,10 @@ from warren.errors import (
     DeadlineExceeded,
     Interrupted,
     Overloaded,
+    PublishUnknown,
     WarrenError,
 )
-from warren.responses import Item, blank
+from warren_gateway import ending
 from warren_gateway.flight import DOUBT, Flight, Taken
 
 log = structlog.get_logger("warren.gateway")
@@ -65,11 +65,14 @@ class Dispatch:
         self._tasks: set[asyncio.Task[None]] = set()
         self._restored_at = -JUST_NOW
 
-    def launch(self, job: Job, provider: str) -> Flight:
-        """Send this job. Its answer is awaited, not the broker's confirm: a refusal ends the flight with an error."""
+    def launch(self, job: Job, provider: str, sent: Job | None = None) -> Flight:
+        """Send this job. Its answer is awaited, not the broker's confirm: a refusal ends the flight with an error.
+
+        `sent` is the job as it travels, if its payload does not travel with it.
+        """
         flight = Flight(job.response_id, job.account, stream=job.stream, deadline=job.deadline, now=monotonic())
         self._flights[job.response_id] = flight, job
-        self._spawn(self._send(flight, job, provider))
+        self._spawn(self._send(flight, sent or job, provider))
         return flight
 
     def leave(self, flight: Flight) -> None:
@@ -79,6 +82,10 @@ class Dispatch:
             return
         flight.abandon()
         self._dismiss(flight)
+
+    def free(self, job: Job) -> None:
+        """Unlock the conversation of a job that was not sent."""
+        self._spawn(self._free(job))
 
     def receive(self, message: Message) -> Message | None:
         match message:
@@ -96,6 +103,16 @@ class Dispatch:
         """The broker is back; what was posted in between is lost."""
         self._restored_at = monotonic()
         self._ask_again([flight for flight, _ in self._flights.values() if not flight.ended])
+
+    async def overloaded(self, provider: str) -> Overloaded:
+        """What to say when this provider's queue is full: until when that is likely to last."""
+        try:
+            depth = await self._bus.depth(jobs(provider))
+        except BusUnavailable:
+            wait = 5.0
+        else:
+            wait = 30.0 if depth.consumers == 0 else min(30.0, max(1.0, depth.ready / (100 * depth.consumers)))
+        return Overloaded("Too many requests are waiting.", retry_after=wait)
 
     async def watch(self) -> None:
         """Ask where nothing has been heard for long, and end what is overdue. Never returns."""
@@ -131,20 +148,27 @@ class Dispatch:
         try:
             await self._bus.send(jobs(provider), job)
         except Overloaded:
-            flight.fail(Overloaded("Too many requests are waiting.", retry_after=await self._room(jobs(provider))))
+            flight.fail(await self.overloaded(provider))
         except WarrenError as error:
             flight.fail(error)
+            if isinstance(error, PublishUnknown):
+                return  # it may run, and its outcome frees the conversation then
         except Exception:
             log.exception("send failed", response_id=job.response_id)
             flight.fail(WarrenError("The request could not be sent on."))
+        else:
+            return
+        if job.conversation is not None:
+            await self._free(job)
 
-    async def _room(self, at: str) -> float:
-        """Seconds until a full queue is likely to have room."""
+    async def _free(self, job: Job) -> None:
+        """If this fails the lock runs out by itself."""
+        assert job.conversation is not None
+        leave = Leave(conversation_id=job.conversation, account=job.account, response_id=job.response_id)
         try:
-            depth = await self._bus.depth(at)
-        except BusUnavailable:
-            return 5.0
-        return 30.0 if depth.consumers == 0 else min(30.0, max(1.0, depth.ready / (100 * depth.consumers)))
+            await self._bus.send(LEDGER_WRITE, leave)
+        except WarrenError as error:
+            log.warning("a conversation stays locked for a while", response_id=job.response_id, error=error.code)
 
     def _take(self, chunks: Chunks) -> None:
         now = monotonic()
@@ -234,14 +258,15 @@ class Dispatch:
             return
         flight.closing = True
         shown = flight.head is not None and flight.stream
-        state = self._so_far(flight, job)
+        request = await ending.request_of(job)
+        state = ending.so_far(job, request, flight.sent)
         closing = state.closing()
         for event in closing:
             state.feed(event)
         response = events.interrupted(state.response, error.code or "server_error", error.message)
         if flight.worker is not None:
             self._post(flight.worker, Cancel(response_id=flight.response_id, attempt=flight.attempt))
-        recorded = await self._record(flight, job, response, error)
+        recorded = await ending.record(self._bus, job, request, response, flight.attempt or "", error)
         if flight.ended:
             return
         made = events.failure(response)
@@ -251,25 +276,6 @@ class Dispatch:
             flight.finish(self._rendered(flight, [*closing, *made]))
         else:
             flight.finish(self._rendered(flight, made[:1]))
-
-    def _so_far(self, flight: Flight, job: Job) -> events.Fold:
-        """The response as its client has seen it."""
-        reader = sse.Reader()
-        state = events.Fold(blank(from_json(job.payload), response_id=job.response_id, created_at=job.created_at))
-        for event in reader.feed(b"".join(flight.sent)):
-            state.feed(from_json(event.data))
-        return state
-
-    async def _record(self, flight: Flight, job: Job, response: Item, error: WarrenError) -> Recorded | None:
-        """Tell the ledger; None if it does not answer now. It gets to know all the same."""
-        outcome = Outcome.of(job, from_json(job.payload), response, attempt=flight.attempt or "", error=error)
-        try:
-            answer = await self._bus.call(LEDGER_WRITE, outcome, timeout=2)
-        except WarrenError as failed:
-            log.warning("an outcome waits for the ledger", response_id=job.response_id, error=failed.code)
-            return None
-        assert isinstance(answer, Recorded)
-        return answer
 
     def _rendered(self, flight: Flight, made: list[events.Event]) -> bytes:
         for event in made:

@@ -27,6 +27,7 @@ from warren_gateway.settings import HttpSettings, master_key
 from warren_ledger.ledger import recording
 from warren_ledger.store.sqlite import SqliteStore
 from warren_worker.handler import working
+from warren_worker.sealing import sealer
 from warren_worker.upstream import Patience
 
 QUESTION = "Say hello in one short sentence."
@@ -90,7 +91,7 @@ async def embedded(config: Config, settings: UpSettings) -> AsyncIterator[str]:
         broker.open() as ledger_bus,
         broker.open() as worker_bus,
         broker.open() as gateway_bus,
-        recording(ledger_bus, store, settings.request_timeout),
+        recording(ledger_bus, store, max(settings.request_timeout, settings.background_timeout)),
         drained(settings.drain) as stack,
     ):
         await stack.enter_async_context(
@@ -102,6 +103,7 @@ async def embedded(config: Config, settings: UpSettings) -> AsyncIterator[str]:
                 providers=config.providers(),
                 concurrency=settings.concurrency,
                 patience=Patience(),
+                sealer=sealer(settings.secret, None),
             )
         )
         url = await stack.enter_async_context(gateway(gateway_bus, config, settings, master_key(settings, config)))

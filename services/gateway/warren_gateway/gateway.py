@@ -12,6 +12,7 @@ from warren.errors import BusUnavailable, CallTimeout, LedgerUnavailable, Overlo
 from warren.ids import Signer
 from warren_gateway.auth import Keys
 from warren_gateway.dispatch import Dispatch
+from warren_gateway.tail import Logs
 
 _LEDGER_PATIENCE = 8.0  # it waits up to three seconds itself for an outcome that is on its way
 _STATES_FRESH = 2.0
@@ -24,10 +25,13 @@ class Gateway:
 
     bus: Bus
     dispatch: Dispatch
+    logs: Logs
     config: Config
     keys: Keys
     signer: Signer
     request_timeout: float
+    background_timeout: float
+    websocket_seconds: float = 3600.0
     draining: bool = False
     _states: dict[str, str] = field(default_factory=dict)
     _asked_at: float = -_STATES_FRESH

@@ -14,6 +14,7 @@ from warren_gateway.dispatch import Dispatch, dispatching
 from warren_gateway.gateway import Gateway
 from warren_gateway.server import listen, serving
 from warren_gateway.settings import HttpSettings, guard
+from warren_gateway.tail import Logs, following
 
 
 @asynccontextmanager
@@ -25,14 +26,17 @@ async def gateway(bus: Bus, config: Config, settings: HttpSettings, key: str | N
     """
     guard(settings.host, key)
     bound = listen(settings.host, settings.port)
-    async with dispatching(bus) as dispatch:
+    async with dispatching(bus) as dispatch, following(bus) as logs:
         state = Gateway(
             bus=bus,
             dispatch=dispatch,
+            logs=logs,
             config=config,
             keys=Keys(key),
             signer=Signer(secret_keys(settings.secret, key)),
             request_timeout=settings.request_timeout,
+            background_timeout=settings.background_timeout,
+            websocket_seconds=settings.websocket_seconds,
         )
         async with serving(build(state), bound, drain=settings.drain):
             host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -40,11 +44,12 @@ async def gateway(bus: Bus, config: Config, settings: HttpSettings, key: str | N
                 yield f"http://{host}:{bound.getsockname()[1]}"
             finally:
                 state.draining = True
-                late = asyncio.create_task(_end_late(dispatch, settings.drain))
+                late = asyncio.create_task(_end_late(dispatch, logs, settings.drain))
         late.cancel()
 
 
-async def _end_late(dispatch: Dispatch, drain: float) -> None:
-    """End what still runs at the drain deadline."""
+async def _end_late(dispatch: Dispatch, logs: Logs, drain: float) -> None:
+    """End what still runs at the drain deadline; who follows a response that runs elsewhere comes again."""
     await asyncio.sleep(drain)
+    logs.close()
     await dispatch.close()

@@ -1,15 +1,21 @@
-"""HTTP, by uvicorn, inside a loop that belongs to somebody else."""
+"""HTTP and WebSocket, by uvicorn, inside a loop that belongs to somebody else."""
 
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from warren.settings import Complaint
 
+LARGEST_FRAME = 32 * 1024 * 1024
+"""Bytes that a WebSocket message may have. A longer one closes its socket with 1009, unread."""
+LEAVING = "warren.leaving"
+"""The message that tells the application of a WebSocket that this server is about to stop."""
 _BACKSTOP = 5.0
 
 
@@ -17,6 +23,17 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield  # whoever runs the loop handles its signals
+
+
+class _WebSocket(WebSocketsSansIOProtocol):
+    """Leaves it to the application how a socket ends when the server stops: what runs on it may end first."""
+
+    def shutdown(self) -> None:
+        if self.handshake_complete and not self.close_sent:
+            leaving: Any = {"type": LEAVING}
+            self.queue.put_nowait(leaving)
+        else:
+            super().shutdown()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -43,7 +60,9 @@ async def serving(app: FastAPI, bound: socket.socket, *, drain: float) -> AsyncI
         uvicorn.Config(
             app,
             http="httptools",
-            ws="none",
+            ws=_WebSocket,
+            ws_max_size=LARGEST_FRAME,
+            ws_per_message_deflate=False,  # an event is small and must not wait; and what inflates is a bomb
             lifespan="off",
             access_log=False,
             log_config=None,

@@ -26,6 +26,9 @@ class HttpSettings(Settings):
     """The key that clients must send; general_settings.master_key in the configuration if it is not given here.
     Without one, any key is accepted and only loopback is served."""
 
+    websocket_seconds: Annotated[float, Field(gt=0)] = 3600.0
+    """Seconds after which a WebSocket takes no more requests and is closed, as at OpenAI."""
+
     secret: SecretStr | None = None
     """Signs ids and seals content. The same for all gateways and workers; several, separated by commas, to change it:
     the first signs, all are accepted. Derived from the master key if it is not given."""

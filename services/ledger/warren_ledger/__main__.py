@@ -20,7 +20,8 @@ async def main(settings: LedgerSettings, stop: asyncio.Event) -> None:
         RabbitBus.open(settings.amqp_url.get_secret_value(), name="warren-ledger") as bus,
         drained(settings.drain) as stack,
     ):
-        await stack.enter_async_context(recording(bus, store, settings.request_timeout))
+        longest = max(settings.request_timeout, settings.background_timeout)
+        await stack.enter_async_context(recording(bus, store, longest, window=settings.log_window))
         lines.info("recording", keep=str(settings.keep))
         await stop.wait()
         lines.info("draining", seconds=settings.drain)

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Any, Protocol, Self, TypeVar
 
-from warren.contracts import Claim, Claimed, Message, Outcome
+from warren.bus import LOGGED, Bus
+from warren.contracts import Chunks, Claim, Claimed, Logged, Message, Outcome, Recorded
 from warren_ledger.patience import until_up
 from warren_ledger.store import Store
 
@@ -17,45 +18,67 @@ _GATHER = 0.008
 mongod, which flushes its journal for every batch; at rest it leaves the cores to the answer that is on its way."""
 
 
-Waiter = asyncio.Future[Message]
+Waiter = asyncio.Future[Message | None]
+One = TypeVar("One", Outcome, Chunks)
+
+
+class Settles(Protocol):
+    """What an outcome means for its conversation."""
+
+    async def settle(self, outcome: Outcome, won: bool) -> None: ...
 
 
 class Batcher:
-    """Writes outcomes, and claims behind all outcomes that came before them. While the store is away, all wait."""
+    """Writes outcomes and parts of logs, and claims behind all outcomes that came before them. While the store is
+    away, all wait.
+    """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, bus: Bus, store: Store, conversations: Settles) -> None:
+        self._bus = bus
         self._store = store
-        self._waiting: deque[tuple[Outcome | Claim, Waiter]] = deque()
+        self._conversations = conversations
+        self._waiting: deque[tuple[Outcome | Claim | Chunks, Waiter]] = deque()
         self._come = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, store: Store) -> AsyncIterator[Self]:
+    async def open(cls, bus: Bus, store: Store, conversations: Settles) -> AsyncIterator[Self]:
         """A batcher that writes for as long as this is open."""
-        batcher = cls(store)
+        batcher = cls(bus, store, conversations)
         writing = asyncio.create_task(batcher._write())
         try:
             yield batcher
         finally:
-            writing.cancel()
-            await asyncio.wait([writing])
+            tasks = [writing, *batcher._tasks]
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
-    async def add(self, message: Outcome | Claim) -> Message:
+    async def add(self, message: Outcome | Claim | Chunks) -> Message | None:
         """The answer to a message, once it is on disk."""
         done: Waiter = asyncio.get_running_loop().create_future()
         self._waiting.append((message, done))
         self._come.set()
         return await done
 
+    async def record(self, outcome: Outcome) -> Recorded:
+        """Whether this outcome is the record."""
+        answer = await self.add(outcome)
+        assert isinstance(answer, Recorded)
+        return answer
+
     async def _write(self) -> None:
         while True:
             await self._come.wait()
             await asyncio.sleep(_GATHER)
             batch = self._take()
-            await self._put([(message, done) for message, done in batch if isinstance(message, Outcome)])
+            # What was shown latches a run before its outcome may free the run's key.
+            await self._each([(message, done) for message, done in batch if isinstance(message, Chunks)], self._append)
+            await self._each([(message, done) for message, done in batch if isinstance(message, Outcome)], self._put)
             await self._claim([(message, done) for message, done in batch if isinstance(message, Claim)])
 
-    def _take(self) -> list[tuple[Outcome | Claim, Waiter]]:
+    def _take(self) -> list[tuple[Outcome | Claim | Chunks, Waiter]]:
         batch, size = [], 0
         while self._waiting and size < _BYTES:
             batch.append(self._waiting.popleft())
@@ -64,20 +87,45 @@ class Batcher:
             self._come.clear()
         return batch
 
-    async def _put(self, batch: Sequence[tuple[Outcome, Waiter]]) -> None:
+    async def _each(
+        self, batch: Sequence[tuple[One, Waiter]], write: Callable[[Sequence[tuple[One, Waiter]]], Awaitable[None]]
+    ) -> None:
+        """Write them together; if that cannot be, one by one: it is one of them that cannot be written."""
         if not batch:
             return
         try:
-            answers = await until_up(lambda: self._store.put([outcome for outcome, _ in batch]))
+            await write(batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not end all writing
             if len(batch) == 1:
                 _fail(batch[0][1], error)
                 return
-            for one in batch:  # one of them cannot be written; the others can
-                await self._put([one])
-        else:
-            for (_, done), answer in zip(batch, answers, strict=True):
+            for one in batch:
+                await self._each([one], write)
+
+    async def _put(self, batch: Sequence[tuple[Outcome, Waiter]]) -> None:
+        answers = await until_up(lambda: self._store.put([outcome for outcome, _ in batch]))
+        for (outcome, done), answer in zip(batch, answers, strict=True):
+            if outcome.conversation is None:
                 _settle(done, answer)
+            else:
+                self._spawn(self._finish(outcome, done, answer))
+
+    async def _finish(self, outcome: Outcome, done: Waiter, answer: Recorded) -> None:
+        """An outcome is answered when its conversation is as it makes it."""
+        try:
+            await until_up(lambda: self._conversations.settle(outcome, answer.won))
+        except Exception as error:  # noqa: BLE001 - it goes back to its queue
+            _fail(done, error)
+        else:
+            _settle(done, answer)
+
+    async def _append(self, batch: Sequence[tuple[Chunks, Waiter]]) -> None:
+        entries = [entry for chunks, _ in batch for entry in chunks.split()]
+        grown = await until_up(lambda: self._store.runs.append(entries))
+        for _, done in batch:
+            _settle(done, None)
+        if grown:
+            self._spawn(self._bus.tell(LOGGED, Logged(response_ids=tuple(grown))))
 
     async def _claim(self, batch: Sequence[tuple[Claim, Waiter]]) -> None:
         try:
@@ -90,11 +138,21 @@ class Batcher:
                 ended = Claimed(verdict="ended", payload=record.body or b"") if record else Claimed(verdict="run")
                 _settle(done, ended)
 
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # a broadcast that failed: who listens looks for himself, too
+
 
 # A waiter may be gone: its message was given back.
 
 
-def _settle(done: Waiter, answer: Message) -> None:
+def _settle(done: Waiter, answer: Message | None) -> None:
     if not done.done():
         done.set_result(answer)
 

@@ -24,8 +24,12 @@ def items(turns: Iterable[tuple[bytes, bytes]]) -> bytes:
     Raises:
         ValueError: something in here is not what it should be.
     """
-    said = (_inside(array) for input_, body in turns for array in (input_, output(body)))
-    return b"[" + b",".join(filter(None, said)) + b"]"
+    return array(filter(None, (_inside(part) for input_, body in turns for part in (input_, output(body)))))
+
+
+def array(said: Iterable[bytes]) -> bytes:
+    """A JSON array of these."""
+    return b"[" + b",".join(said) + b"]"
 
 
 def output(body: bytes) -> bytes:
@@ -53,9 +57,9 @@ def _past(mark: str, text: str, at: int) -> int:
     return found.end()
 
 
-def _inside(array: bytes) -> bytes:
+def _inside(text: bytes) -> bytes:
     """The items of a JSON array, without its brackets."""
-    array = array.strip()
-    if array and not (array.startswith(b"[") and array.endswith(b"]")):
+    text = text.strip()
+    if text and not (text.startswith(b"[") and text.endswith(b"]")):
         raise ValueError("not a JSON array")
-    return array[1:-1].strip()
+    return text[1:-1].strip()

@@ -1,9 +1,9 @@
 """The ledger: what is done with each message that reaches it."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import TypeVar
 
 import structlog
@@ -13,35 +13,56 @@ from pydantic_core import from_json, to_json
 from warren import events, ids, responses
 from warren.bus import LEDGER_ASK, LEDGER_WRITE, Bus, Delivery, dead, jobs
 from warren.contracts import (
+    AddItems,
+    CancelBackground,
     Chunks,
     Claim,
     Claimed,
     Delete,
+    DeleteConversation,
     Deleted,
+    DeleteItem,
+    Deposit,
+    Done,
+    Enter,
     Fetch,
+    FetchConversation,
     Fetched,
+    FetchItem,
     Flag,
     Head,
     Held,
     Job,
+    Leave,
+    ListInputs,
+    ListItems,
+    ListResponses,
     Locate,
     Located,
     Message,
+    Open,
+    OpenConversation,
     Outcome,
     Part,
     Ping,
     Pong,
     Rebuild,
-    Rebuilt,
+    Tail,
+    UpdateConversation,
+    Withdraw,
 )
-from warren.errors import BusUnavailable, CallTimeout, InvalidRequest, LedgerUnavailable, WarrenError
+from warren.errors import BusUnavailable, CallTimeout, InvalidRequest, LedgerUnavailable, NotFound, WarrenError
 from warren.responses import Item
 from warren.sse import DONE, encode
 from warren.telemetry import span
-from warren_ledger import history
 from warren_ledger.batch import Batcher
+from warren_ledger.conversations import Conversations
+from warren_ledger.ends import Ends
+from warren_ledger.lists import Lists
 from warren_ledger.patience import until_there, until_up
-from warren_ledger.store import Store
+from warren_ledger.recall import Recall
+from warren_ledger.runs import WINDOW, Detached
+from warren_ledger.store import Record, Store
 
 T = TypeVar("T")
 
@@ -49,8 +70,6 @@ log = structlog.get_logger("warren.ledger")
 
 _WRITES = 512
 _ASKS = 512
-_REBUILDS = 8
-"""Histories in memory at a time: each may be large."""
 _DEAD = 16
 _ON_ITS_WAY = 3.0
 """Seconds in which an outcome that the broker has reaches the store, unless something is wrong."""
@@ -59,18 +78,23 @@ _MARGIN = 120.0
 
 
 @asynccontextmanager
-async def recording(bus: Bus, store: Store, request_timeout: float) -> AsyncIterator[None]:
-    """Be a ledger while this is open. No response takes longer than `request_timeout` seconds to end.
+async def recording(bus: Bus, store: Store, longest: float, *, window: timedelta = WINDOW) -> AsyncIterator[None]:
+    """Be a ledger while this is open. No response takes longer than `longest` seconds to end, in the background
+    neither; the logs of detached runs are kept for `window` behind their deadlines, and keys for as long.
 
     Leaving finishes what has been taken; while the store is away that can take for ever, so whoever leaves sets a
     limit. What is not finished then is still in its queue.
     """
-    async with Batcher.open(store) as batcher:
-        ledger = Ledger(bus, store, batcher, request_timeout)
+    conversations = Conversations(store)
+    async with Batcher.open(bus, store, conversations) as batcher:
+        ends = Ends(bus, store, batcher, window)
+        runs = Detached(bus, store, ends, window)
+        ledger = Ledger(bus, store, batcher, runs, ends, conversations, longest)
         async with (
             bus.serve(LEDGER_WRITE, ledger.write, limit=_WRITES),
             bus.serve(dead(jobs("any")), ledger.bury, limit=_DEAD),
             bus.serve(LEDGER_ASK, ledger.answer, limit=_ASKS),
+            ends.reaping(),
         ):
             yield
 
@@ -78,23 +102,49 @@ async def recording(bus: Bus, store: Store, request_timeout: float) -> AsyncIter
 class Ledger:
     """Handlers for the ledger's addresses."""
 
-    def __init__(self, bus: Bus, store: Store, batcher: Batcher, request_timeout: float) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        store: Store,
+        batcher: Batcher,
+        runs: Detached,
+        ends: Ends,
+        conversations: Conversations,
+        longest: float,
+    ) -> None:
         self._bus = bus
         self._store = store
         self._batcher = batcher
-        self._longest = request_timeout + _MARGIN
-        self._rebuilds = asyncio.Semaphore(_REBUILDS)
+        self._runs = runs
+        self._ends = ends
+        self._conversations = conversations
+        self._lists = Lists(store, self._if_coming)
+        self._recall = Recall(store, self._if_coming)
+        self._longest = longest + _MARGIN
 
     async def write(self, delivery: Delivery) -> Message | None:
         """Return when it is on disk. While the store is away that takes as long as it takes: nothing is given back."""
         message = delivery.message
         with span(f"ledger {message.kind}", SpanKind.CONSUMER, delivery.headers):
             match message:
-                case Outcome() | Claim():
+                case Claim(detached=True):
+                    return await self._runs.claim(message)
+                case Outcome() | Claim() | Chunks():
                     return await self._batcher.add(message)
-                case Delete(response_id=id_, account=account):
-                    gone = await self._if_coming(id_, lambda: until_up(lambda: self._store.delete(id_, account)))
-                    return Deleted(found=bool(gone))
+                case Open():
+                    return await self._runs.open(message, again=delivery.redelivered)
+                case CancelBackground():
+                    return await self._cancel(message)
+                case Deposit():
+                    await until_up(lambda: self._store.blobs.deposit(message))
+                    return Done()
+                case Delete():
+                    return await self._delete(message)
+                case (
+                    OpenConversation() | UpdateConversation() | DeleteConversation()
+                    | AddItems() | DeleteItem() | Enter() | Leave()
+                ):  # fmt: skip
+                    return await self._conversations.write(message)
         raise InvalidRequest(f"The ledger does not write a {message.kind}.")
 
     async def answer(self, delivery: Delivery) -> Message:
@@ -110,8 +160,16 @@ class Ledger:
                     return await self._locate(id_, account)
                 case Fetch(response_id=id_, account=account):
                     return await self._fetch(id_, account)
-                case Rebuild(response_id=id_, account=account):
-                    return await self._rebuild(id_, account)
+                case Rebuild():
+                    return await self._recall.rebuild(message)
+                case Tail():
+                    return await self._runs.tail(message)
+                case Withdraw():
+                    return await self._withdraw(message)
+                case FetchConversation() | ListItems() | FetchItem():
+                    return await self._conversations.answer(message)
+                case ListInputs() | ListResponses():
+                    return await self._lists.answer(message)
                 case Ping():
                     return await self._pong()
         raise InvalidRequest(f"The ledger does not answer a {message.kind}.")
@@ -124,6 +182,9 @@ class Ledger:
             return
         with span("ledger dead job", SpanKind.CONSUMER, delivery.headers):
             log.error("no worker could take a job", response_id=job.response_id)
+            if job.detached:
+                await self._ends.bury(job)
+                return
             response, outcome = _failed(job)
             await self._batcher.add(outcome)
             await self._tell(job, response)
@@ -150,8 +211,28 @@ class Ledger:
         part = Part(job.response_id, attempt, 0, first, last, len(body), int(Flag.LAST), head)
         await self._bus.post(job.reply_to, Chunks(parts=(part,), payload=body))
 
+    async def _delete(self, message: Delete) -> Deleted:
+        """Forget it; what runs in the background is cancelled first."""
+        id_, account = message.response_id, message.account
+        await self._ends.cancel(id_, account)
+        gone = await self._if_coming(id_, lambda: until_up(lambda: self._store.delete(id_, account)))
+        return Deleted(found=bool(gone))
+
+    async def _cancel(self, message: CancelBackground) -> Fetched:
+        id_, account = message.response_id, message.account
+        await self._ends.cancel(id_, account)
+        record = await self._if_coming(id_, lambda: until_up(lambda: self._find(id_, account, content=True)))
+        if record is None or not record.kept or (body := record.shown()) is None:
+            raise NotFound(f"Response with id '{id_}' not found.")
+        if not record.background:
+            raise InvalidRequest("Cannot cancel a synchronous response.")
+        return Fetched(found=True, payload=body)
+
+    async def _find(self, response_id: str, account: str, *, content: bool = False) -> Record | None:
+        return await self._store.find(response_id, account, content=content, running=True)
+
     async def _locate(self, response_id: str, account: str) -> Located:
-        record = await self._if_coming(response_id, lambda: self._store.find(response_id, account))
+        record = await self._if_coming(response_id, lambda: self._find(response_id, account))
         if record is None or not record.kept:
             return Located(found=False)
         held = None
@@ -160,22 +241,14 @@ class Ledger:
         return Located(found=True, status=record.status, held=held)
 
     async def _fetch(self, response_id: str, account: str) -> Fetched:
-        record = await self._if_coming(response_id, lambda: self._store.find(response_id, account, content=True))
-        if record is None or record.body is None:
+        record = await self._if_coming(response_id, lambda: self._find(response_id, account, content=True))
+        if record is None or (body := record.shown()) is None:
             return Fetched(found=False)
-        return Fetched(found=True, payload=record.body)
+        return Fetched(found=True, payload=body)
 
-    async def _rebuild(self, response_id: str, account: str) -> Rebuilt:
-        if await self._if_coming(response_id, lambda: self._store.find(response_id, account)) is None:
-            return Rebuilt(found=False)
-        async with self._rebuilds:
-            chain = await self._store.chain(response_id, account)
-            if chain is None or chain.hole == response_id:
-                return Rebuilt(found=False)
-            if chain.hole is not None:
-                return Rebuilt(found=True, hole=chain.hole)
-            said = [(record.input or b"", record.body or b"") for record in chain.turns]
-            return Rebuilt(found=True, payload=await asyncio.to_thread(history.items, said))
+    async def _withdraw(self, message: Withdraw) -> Fetched:
+        piece = await self._store.blobs.withdraw(message.response_id, message.account, message.name, message.number)
+        return Fetched(found=piece is not None, payload=piece or b"")
 
     async def _pong(self) -> Pong:
         try:

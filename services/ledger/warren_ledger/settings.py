@@ -7,6 +7,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from warren.settings import ServiceSettings
+from warren_ledger.runs import WINDOW
 from warren_ledger.store import KEEP
 
 
@@ -29,3 +30,7 @@ class LedgerSettings(ServiceSettings):
 
     keep: Annotated[timedelta, Field(gt=timedelta())] = KEEP
     """Forget the content of responses after this long (P30D: 30 days; or seconds); what they cost stays known."""
+
+    log_window: Annotated[timedelta, Field(gt=timedelta())] = WINDOW
+    """For how long streams of background responses can be followed again, and Idempotency-Keys are known (PT24H: 24
+    hours; or seconds)."""

@@ -10,6 +10,7 @@ from warren import config, log, telemetry
 from warren.bus.rabbit import RabbitBus
 from warren.settings import Complaint, drained, load, run
 from warren_worker.handler import working
+from warren_worker.sealing import sealer
 from warren_worker.settings import WorkerSettings
 from warren_worker.upstream import Patience
 
@@ -18,6 +19,7 @@ async def main(settings: WorkerSettings, stop: asyncio.Event) -> None:
     lines = structlog.get_logger("warren.worker")
     read = partial(config.load, settings.config)
     configuration = read()
+    master_key = configuration.master_key
     for report in configuration.reports:
         lines.warning(report)
     providers = settings.providers or configuration.providers()
@@ -35,6 +37,7 @@ async def main(settings: WorkerSettings, stop: asyncio.Event) -> None:
             providers=providers,
             concurrency=settings.concurrency,
             patience=patience,
+            sealer=sealer(settings.secret, master_key.resolve(os.environ) if master_key is not None else None),
         )
         async with drained(settings.drain) as stack:
             await stack.enter_async_context(taking)

@@ -5,9 +5,7 @@ take turns are held back until the open one is complete.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal
-
-from pydantic_core import from_json
+from typing import Literal
 
 from warren import events, ids
 from warren.contracts import Usage
@@ -15,17 +13,21 @@ from warren.errors import UpstreamError, UpstreamTruncated, WarrenError
 from warren.events import Event, Fold
 from warren.responses import Item
 from warren_worker.dialect import (
+    Annotation,
     Arguments,
     Delta,
     Native,
     Refusal,
     Stop,
+    Summary,
     Text,
     Thought,
     Tokens,
     ToolCall,
     UpstreamId,
 )
+from warren_worker.drafts import Call, Draft, Message, Reasoning
+from warren_worker.tools import Tool, named
 
 _ECHOED = (
     "id",
@@ -38,6 +40,7 @@ _ECHOED = (
     "instructions",
     "safety_identifier",
     "user",
+    "conversation",
 )
 """What a native response says of the request is ours to say: the upstream was asked in our words."""
 
@@ -45,18 +48,31 @@ _ECHOED = (
 class Assembler:
     """One response in the making. What it gives are whole events with their numbers.
 
-    `response` is the object before anything has happened; `sequence` the number of the first event, above 0 when an
-    earlier attempt had begun the stream and shown nothing. `prompt` is the length of the prompt in characters: it
-    and the text that came stand in for a usage that nobody reports, four characters to a token.
+    `response` is the object before anything has happened, `request` what it answers: its tools, and what it wants to be
+    shown. `seal` closes reasoning that the client keeps for us, if it asks for that. `sequence` is the number of the
+    first event, above 0 when an earlier attempt had begun the stream and shown nothing. `prompt` is the length of the
+    prompt in characters: it and the text that came stand in for a usage that nobody reports, four characters to a
+    token.
     """
 
     def __init__(
-        self, response: Item, *, sequence: int = 0, prompt: int = 0, new_id: Callable[[str], str] = ids.new
+        self,
+        response: Item,
+        *,
+        request: Item,
+        seal: Callable[[bytes], str] | None = None,
+        sequence: int = 0,
+        prompt: int = 0,
+        new_id: Callable[[str], str] = ids.new,
     ) -> None:
         self._response = response
         self._prompt = prompt
         self._new_id = new_id
-        self._open: _Text | _Reasoning | _Call | None = None
+        self._request = request
+        self._seal = seal if "reasoning.encrypted_content" in (request.get("include") or ()) else None
+        self._veiled = bool((request.get("stream_options") or {}).get("include_obfuscation"))
+        self._tools: dict[str, Tool] | None = None
+        self._open: Draft | None = None
         self._held: list[Delta] = []
         self._native: Fold | None = None
         self._places: dict[int, int] = {}  # of open native items: the provider's index, and ours
@@ -88,6 +104,13 @@ class Assembler:
 
     def start(self) -> list[Event]:
         return self._number(events.begin(self._response))
+
+    def compaction(self, item: Item) -> list[Event]:
+        """A compaction item, before the model speaks. It counts as output: from here on this stream is latched."""
+        index = len(self._response["output"])
+        self._response["output"].append(item)
+        self.shown = True
+        return self._number(events.whole_item(index, item))
 
     def keep_alive(self) -> list[Event]:
         return self._number([{"type": "keepalive"}])
@@ -187,7 +210,7 @@ class Assembler:
         for event in made:
             event["sequence_number"] = self.sequence
             self.sequence += 1
-            numbered.append(event)
+            numbered.append(events.obfuscated(event) if self._veiled else event)
         return numbered
 
     def _pass(self, event: Event) -> list[Event]:
@@ -234,14 +257,14 @@ class Assembler:
             self._held.append(delta)
             return
         match delta:
-            case Text() | Refusal():
-                yield from self._into(_Text, delta)
-            case Thought():
-                yield from self._into(_Reasoning, delta)
+            case Text() | Refusal() | Annotation():
+                yield from self._into(Message, delta)
+            case Thought() | Summary():
+                yield from self._into(Reasoning, delta)
             case ToolCall():
-                yield from self._into(_Call, delta)
+                yield from self._into(Call, delta)
             case Arguments(call):
-                if isinstance(self._open, _Call) and self._open.call == call:
+                if isinstance(self._open, Call) and self._open.call == call:
                     yield from self._open.feed(delta)
                     if self._held and self._open.complete:
                         yield from self._let_go()
@@ -250,22 +273,33 @@ class Assembler:
                 elif delta.part.strip():
                     raise UpstreamError("The provider sent arguments for a call that is not open.")
 
-    def _into(self, kind: "type[_Text | _Reasoning | _Call]", delta: Delta) -> Iterator[Event]:
+    def _into(self, kind: type[Draft], delta: Delta) -> Iterator[Event]:
         """Say this in an item of its kind: the open one, or a new one once the open one may be closed."""
-        if isinstance(self._open, kind) and kind is not _Call:
+        if isinstance(self._open, kind) and kind is not Call:
             yield from self._open.feed(delta)
             return
-        if isinstance(self._open, _Call) and not self._open.complete:
+        if isinstance(self._open, Call) and not self._open.complete:
             if self._ending is None:
                 self._held.append(delta)
                 return
             yield from self._close(self._ending)
         yield from self._close("completed")
-        self._open = kind(self._new_id, len(self._response["output"]), delta)
+        self._open = self._draft(kind, delta)
         self._response["output"].append(self._open.item)
         yield from self._open.begin()
-        if kind is not _Call:
+        if kind is not Call:
             yield from self._open.feed(delta)
+
+    def _draft(self, kind: type[Draft], delta: Delta) -> Draft:
+        index = len(self._response["output"])
+        if kind is Message:
+            return Message(self._new_id, index)
+        if kind is Reasoning:
+            return Reasoning(self._new_id, index, self._seal)
+        assert isinstance(delta, ToolCall)
+        if self._tools is None:
+            self._tools = named(self._request)
+        return Call(self._new_id, index, delta, self._tools.get(delta.name))
 
     def _let_go(self) -> Iterator[Event]:
         """What was held back, now that the open item is complete, or all is at its end."""
@@ -303,144 +337,6 @@ def _grouped(held: list[Delta]) -> list[Delta]:
     return [delta for group in groups for delta in group]
 
 
-class _Text:
-    """A message: text and refusals, a part each time it changes."""
-
-    def __init__(self, new_id: Callable[[str], str], index: int, _delta: Delta) -> None:
-        self.item: Item = {
-            "id": new_id("msg"),
-            "type": "message",
-            "status": "in_progress",
-            "role": "assistant",
-            "content": [],
-        }
-        self._index = index
-        self._place: Item = {}
-        self._part: Item | None = None
-        self._pieces: list[str] = []
-
-    def begin(self) -> Iterator[Event]:
-        yield _added(self._index, self.item)
-
-    def feed(self, delta: Any) -> Iterator[Event]:
-        kind = "output_text" if isinstance(delta, Text) else "refusal"
-        if self._part is None or self._part["type"] != kind:
-            yield from self._close_part()
-            yield from self._open_part(kind)
-        assert self._part is not None
-        self._pieces.append(delta.text)
-        event = {"type": f"response.{kind}.delta", **self._place, "delta": delta.text}
-        if isinstance(delta, Text):
-            event["logprobs"] = delta.logprobs
-            self._part["logprobs"].extend(delta.logprobs)
-        yield event
-
-    def end(self, status: str) -> Iterator[Event]:
-        yield from self._close_part()
-        self.item["status"] = status
-        yield _done(self._index, self.item)
-
-    def _open_part(self, kind: str) -> Iterator[Event]:
-        self._place = {
-            "item_id": self.item["id"],
-            "output_index": self._index,
-            "content_index": len(self.item["content"]),
-        }
-        if kind == "output_text":
-            self._part = {"type": kind, "text": "", "annotations": [], "logprobs": []}
-        else:
-            self._part = {"type": kind, "refusal": ""}
-        self.item["content"].append(self._part)
-        yield {"type": "response.content_part.added", **self._place, "part": _copy(self._part)}
-
-    def _close_part(self) -> Iterator[Event]:
-        if self._part is None:
-            return
-        key = "text" if self._part["type"] == "output_text" else "refusal"
-        self._part[key] = "".join(self._pieces)
-        self._pieces = []
-        done = {"type": f"response.{self._part['type']}.done", **self._place, key: self._part[key]}
-        if key == "text":
-            done["logprobs"] = self._part["logprobs"]
-        yield done
-        yield {"type": "response.content_part.done", **self._place, "part": self._part}
-        self._part = None
-
-
-class _Reasoning:
-    """Reasoning as the model wrote it: one part of raw text."""
-
-    def __init__(self, new_id: Callable[[str], str], index: int, _delta: Delta) -> None:
-        self.item: Item = {"id": new_id("rs"), "type": "reasoning", "summary": [], "content": []}
-        self._index = index
-        self._place = {"item_id": self.item["id"], "output_index": index, "content_index": 0}
-        self._part: Item = {"type": "reasoning_text", "text": ""}
-        self._pieces: list[str] = []
-
-    def begin(self) -> Iterator[Event]:
-        yield _added(self._index, self.item)
-        self.item["content"].append(self._part)
-        yield {"type": "response.content_part.added", **self._place, "part": _copy(self._part)}
-
-    def feed(self, delta: Any) -> Iterator[Event]:
-        self._pieces.append(delta.text)
-        yield {"type": "response.reasoning_text.delta", **self._place, "delta": delta.text}
-
-    def end(self, _status: str) -> Iterator[Event]:
-        text = self._part["text"] = "".join(self._pieces)
-        yield {"type": "response.reasoning_text.done", **self._place, "text": text}
-        yield {"type": "response.content_part.done", **self._place, "part": self._part}
-        yield _done(self._index, self.item)
-
-
-class _Call:
-    """A function call."""
-
-    def __init__(self, new_id: Callable[[str], str], index: int, delta: Any) -> None:
-        self.item: Item = {
-            "id": new_id("fc"),
-            "type": "function_call",
-            "status": "in_progress",
-            "call_id": delta.call_id or new_id("call"),
-            "name": delta.name,
-            "arguments": "",
-        }
-        self.call = delta.call
-        self._index = index
-        self._place = {"item_id": self.item["id"], "output_index": index}
-        self._pieces: list[str] = []
-
-    @property
-    def complete(self) -> bool:
-        """Whether the arguments so far are whole: a JSON object that has ended."""
-        if not self._pieces or not self._pieces[-1].rstrip().endswith("}"):
-            return False
-        try:
-            return isinstance(from_json("".join(self._pieces)), dict)
-        except ValueError:
-            return False
-
-    def begin(self) -> Iterator[Event]:
-        yield _added(self._index, self.item)
-
-    def feed(self, delta: Any) -> Iterator[Event]:
-        self._pieces.append(delta.part)
-        yield {"type": "response.function_call_arguments.delta", **self._place, "delta": delta.part}
-
-    def end(self, status: str) -> Iterator[Event]:
-        if not self._pieces and status == "completed":
-            yield from self.feed(Arguments(self.call, "{}"))  # a call without arguments; clients parse them as JSON
-        arguments = self.item["arguments"] = "".join(self._pieces)
-        self.item["status"] = status
-        yield {
-            "type": "response.function_call_arguments.done",
-            **self._place,
-            "name": self.item["name"],
-            "arguments": arguments,
-        }
-        yield _done(self._index, self.item)
-
-
 def _merged(theirs: Item, ours: Item) -> Item:
     """Ours over theirs, one level deep."""
     result = theirs | ours
@@ -450,22 +346,9 @@ def _merged(theirs: Item, ours: Item) -> Item:
     return result
 
 
-def _added(index: int, item: Item) -> Event:
-    return {"type": "response.output_item.added", "output_index": index, "item": _copy(item)}
-
-
-def _done(index: int, item: Item) -> Event:
-    return {"type": "response.output_item.done", "output_index": index, "item": item}
-
-
-def _copy(value: Item) -> Item:
-    """A picture of what will still change: its lists are filled later."""
-    return {key: list(inner) if isinstance(inner, list) else inner for key, inner in value.items()}
-
-
 def _length(delta: Delta) -> int:
     match delta:
-        case Text(text=text) | Refusal(text) | Thought(text) | Arguments(part=text):
+        case Text(text=text) | Refusal(text) | Thought(text) | Summary(text=text) | Arguments(part=text):
             return len(text)
         case _:
             return 0

@@ -33,8 +33,26 @@ class Thought:
 
 
 @dataclass(frozen=True, slots=True)
+class Summary:
+    """A summary of reasoning; `part` is the provider's number of it."""
+
+    text: str
+    part: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """Where the text that came has something from, as the Responses API writes it."""
+
+    annotation: Item
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A function call begins. `call` is the provider's handle for it, unique within the answer."""
+    """A call begins, of what the model was shown as a function.
+
+    `call` is the provider's handle for it, unique within the answer.
+    """
 
     call: int | str
     call_id: str | None
@@ -100,7 +118,7 @@ def used(read: Any, cached: Any, cache_written: Any, written: Any, reasoned: Any
         )
 
 
-Delta = Text | Refusal | Thought | ToolCall | Arguments | Tokens | Stop | UpstreamId | Native
+Delta = Text | Refusal | Thought | Summary | Annotation | ToolCall | Arguments | Tokens | Stop | UpstreamId | Native
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +137,8 @@ class Call:
 
     path: str
     body: dict[str, Any]
+    schema: dict[str, Any] | None = None
+    """What the answer's text must be valid against, where the provider cannot be asked to keep to it."""
 
 
 class Reader(Protocol):
@@ -133,6 +153,10 @@ class Reader(Protocol):
 
 
 class Dialect(Protocol):
+    @property
+    def compacts(self) -> bool:
+        """Whether the provider acts on `context_management` itself."""
+
     def call(self, conversation: Conversation, model: str) -> Call:
         """The call that asks `model` for this.
 
@@ -140,7 +164,8 @@ class Dialect(Protocol):
             InvalidRequest: the wire format cannot say what the request holds; `param` names it.
         """
 
-    def reader(self) -> Reader: ...
+    def reader(self, conversation: Conversation, /) -> Reader:
+        """A reader of the answer to this."""
 
     def refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> WarrenError:
         """What a non-2xx answer means."""

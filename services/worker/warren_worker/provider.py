@@ -1,7 +1,7 @@
 """Who answers: base URL, credentials and quirks of a provider, and what a deployment makes of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from warren.config import Deployment, Secret
 from warren.errors import UpstreamAuth, UpstreamUnreachable
 from warren_worker.dialect import Dialect
+from warren_worker.dialects.chat import Chat
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,9 @@ class Endpoint:
     retries: int | None = None
     timeout: float | None = None
     first_event_timeout: float | None = None
+    native: bool = False
+    """It speaks the Responses API itself."""
+    max_input_tokens: int | None = None
 
 
 @cache
@@ -72,6 +76,8 @@ def endpoint(deployment: Deployment, environ: Mapping[str, str]) -> Endpoint:
         dialect = provider.chat if chat else provider.native
     else:
         dialect = provider.compatible_chat if chat else provider.compatible_native
+    if isinstance(dialect, Chat) and deployment.info.supports_response_schema is False:
+        dialect = replace(dialect, schemas=False)
     headers = {name.lower(): value.resolve(environ) or "" for name, value in params.extra_headers.items()}
     if params.organization is not None and (organization := params.organization.resolve(environ)):
         headers["openai-organization"] = organization
@@ -87,6 +93,8 @@ def endpoint(deployment: Deployment, environ: Mapping[str, str]) -> Endpoint:
         retries=params.max_retries if params.max_retries is not None else params.num_retries,
         timeout=params.timeout,
         first_event_timeout=params.stream_timeout,
+        native=not chat,
+        max_input_tokens=deployment.info.max_input_tokens,
     )
 
 

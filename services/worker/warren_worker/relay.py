@@ -8,10 +8,13 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 from time import monotonic
+from typing import Protocol
 
 from warren.bus import Bus
 from warren.contracts import Chunks, Flag, Head, Part, Want
 
+PART = 4 * 1024 * 1024
+"""Bytes after which a part is full; one event may be more."""
 _BATCH = 64 * 1024
 _BEHIND = 1024 * 1024
 _KEPT_PER_STREAM = 4 * 1024 * 1024
@@ -21,10 +24,25 @@ _OVERHEAD = 2048
 _KEPT_SECONDS = 60.0
 
 
+class Carrier(Protocol):
+    """Brings parts to whoever is to have them."""
+
+    def ready(self, stream: "Stream") -> None:
+        """There is something to cut."""
+
+    async def moved(self, stream: "Stream") -> None:
+        """Wait until something has left; it need not be of this stream."""
+
+    async def emptied(self, stream: "Stream") -> None:
+        """Wait until all of this stream has left."""
+
+
 class Stream:
     """One attempt's way back to the client. What is written goes out at the next tick and is kept for `Resume`."""
 
-    def __init__(self, relay: "Relay", gateway: str, response_id: str, attempt: str) -> None:
+    def __init__(
+        self, carrier: Carrier, gateway: str, response_id: str, attempt: str, *, kept: bool = True, sequence: int = 0
+    ) -> None:
         self.gateway = gateway
         self.response_id = response_id
         self.attempt = attempt
@@ -36,60 +54,74 @@ class Stream:
         self.kept = 0
         self.pending = 0
         """Bytes that were written and not cut yet."""
-        self._relay = relay
+        self.sequence = sequence
+        """Number of the event that would come next."""
+        self._carrier = carrier
+        self._keeps = kept
         self._parts: deque[tuple[Part, bytes]] = deque()
         self._number = 0
-        self._pending: list[bytes] = []
-        self._first = 0
-        self._last = -1
-        self._flags = Flag.NONE
+        self._pending: list[tuple[bytes, int, int, int]] = []
 
     def write(self, data: bytes, first: int = 0, last: int = -1, flags: Flag = Flag.NONE) -> None:
         """Send these bytes: whole events, numbered `first` to `last`, or a JSON answer."""
-        if not self._pending:
-            self._first = first
-        self._pending.append(data)
+        self._pending.append((data, first, last, int(flags)))
         self.pending += len(data)
-        self._last = last
-        self._flags |= flags
+        if last >= first:
+            self.sequence = last + 1
         self.ended = self.ended or bool(flags & Flag.LAST)
         self.written_at = monotonic()
-        self._relay.ready(self)
+        self._carrier.ready(self)
 
     async def caught_up(self) -> None:
         """Wait while more has been written than should wait for the broker."""
         while self.pending > _BEHIND:
-            await self._relay.flushed(self.gateway)
+            await self._carrier.moved(self)
 
-    @property
-    def sequence(self) -> int:
-        """Number of the event that would come next; 0 while none has been written."""
-        return self._last + 1
+    async def emptied(self) -> None:
+        """Wait until all that was written has left."""
+        await self._carrier.emptied(self)
 
     def cut(self) -> tuple[Part, bytes] | None:
-        """All that was written since the last cut, as one part."""
+        """What was written since the last cut, as one part: all of it, as long as that is not too much for one."""
         if not self._pending:
             return None
-        data = b"".join(self._pending)
+        writes = self._pending if self.pending <= PART else self._fill()
+        self._pending = self._pending[len(writes) :]
+        data = b"".join([write[0] for write in writes])
+        numbered = [write for write in writes if write[2] >= write[1]]
+        flags = 0
+        for write in writes:
+            flags |= write[3]
         part = Part(
             self.response_id,
             self.attempt,
             self._number,
-            self._first,
-            self._last,
+            numbered[0][1] if numbered else 0,
+            numbered[-1][2] if numbered else -1,
             len(data),
-            int(self._flags),
-            self.head if self._number == 0 or self._flags & Flag.LAST else None,
+            flags,
+            self.head if self._number == 0 or flags & Flag.LAST else None,
         )
-        self._pending = []
-        self.pending = 0
-        self._flags = Flag.NONE
+        self.pending -= len(data)
         self._number += 1
+        if self._keeps:
+            self._keep(part, data)
+        return part, data
+
+    def _fill(self) -> list[tuple[bytes, int, int, int]]:
+        """The writes that go into the next part, one at least."""
+        size = 0
+        for count, write in enumerate(self._pending):
+            size += len(write[0])
+            if count and size > PART:
+                return self._pending[:count]
+        return self._pending
+
+    def _keep(self, part: Part, data: bytes) -> None:
         self._parts.append((part, data))
         self.kept += len(data)
         while self.kept > _KEPT_PER_STREAM and len(self._parts) > 1:
             self.kept -= len(self._parts.popleft()[1])
-        return part, data
 
     def since(self, number: int) -> Iterable[tuple[Part, bytes]]:
         """The parts from this number on; an echo if there are none, or if the first of them are not kept any more."""
@@ -168,6 +200,12 @@ class Relay:
         for gateway in self._again:
             self._wake(gateway)
 
+    async def moved(self, stream: Stream) -> None:
+        await self.flushed(stream.gateway)
+
+    async def emptied(self, stream: Stream) -> None:
+        await self.flushed(stream.gateway)
+
     async def flushed(self, gateway: str | None = None) -> None:
         """Wait until what is being sent to this gateway, or to all, has been sent."""
         flushing = [task for to, task in self._flushing.items() if gateway in (None, to)]
@@ -177,9 +215,10 @@ class Relay:
     def _flush_now(self, stream: Stream) -> None:
         """Cut what is pending, so that it is kept and numbered; it goes out with the next message."""
         waiting = self._ready.get(stream.gateway, {})
-        if waiting.pop(stream.response_id, None) is not None and (cut := stream.cut()) is not None:
-            self._again.setdefault(stream.gateway, deque()).append(cut)
-            self._wake(stream.gateway)
+        if waiting.pop(stream.response_id, None) is not None:
+            while (cut := stream.cut()) is not None:
+                self._again.setdefault(stream.gateway, deque()).append(cut)
+                self._wake(stream.gateway)
 
     def _wake(self, gateway: str) -> None:
         if gateway not in self._flushing:
@@ -205,9 +244,12 @@ class Relay:
             self._again.pop(gateway, None)
         waiting = {} if again else self._ready.get(gateway, {})
         while waiting and (not parts or size + next(iter(waiting.values())).pending <= _BATCH):
-            if (cut := waiting.pop(next(iter(waiting))).cut()) is not None:
+            stream = waiting.pop(next(iter(waiting)))
+            if (cut := stream.cut()) is not None:
                 parts.append(cut)
                 size += cut[0].size
+            if stream.pending:
+                waiting[stream.response_id] = stream
         if not self._ready.get(gateway):
             self._ready.pop(gateway, None)
         return parts

@@ -1,16 +1,17 @@
 """The way to the provider: one HTTP call, its answer cut into events, and every way in which that can fail."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from time import time
+from typing import Any
 from urllib.request import getproxies
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 import warren
 from warren import sse
@@ -20,11 +21,14 @@ from warren.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from warren.responses import Item
 from warren_worker.dialect import Call
 from warren_worker.provider import Endpoint
 from warren_worker.refusal import inside
 
 _REFUSAL_SIZE = 64 * 1024
+_AT_ONCE = 256 * 1024
+"""Bytes of a request that are handed over in one piece."""
 _ANSWER_SIZE = 64 * 1024 * 1024
 
 
@@ -68,15 +72,10 @@ class Upstream:
         """
         total = deadline - time() if endpoint.timeout is None else min(deadline - time(), endpoint.timeout)
         first = min(total, endpoint.first_event_timeout or self._patience.first_event)
-        request = self._client.build_request(
-            "POST",
-            endpoint.base_url + call.path,
-            content=to_json({**call.body, **endpoint.body}),
-            headers={"content-type": "application/json", "accept": "text/event-stream", **endpoint.headers},
-        )
+        request = self._request(endpoint, call.path, call.body, "text/event-stream")
         loop = asyncio.get_running_loop()
         end = loop.time() + total
-        try:
+        with _told(deadline):
             async with asyncio.timeout_at(loop.time() + first) as timer:
                 response = await self._client.send(request, stream=True)
                 try:
@@ -89,18 +88,41 @@ class Upstream:
                         yield Answer(response.status_code, response.headers.get("x-request-id"), batches)
                 finally:
                     await response.aclose()
-        except TimeoutError:
-            if time() >= deadline:
-                raise DeadlineExceeded("The request took longer than it may.") from None
-            raise UpstreamTimeout("The provider took too long to answer.") from None
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            # A kept connection that the server has closed meanwhile: the next try needs no pause.
-            closed = isinstance(error.__cause__, aiohttp.ServerDisconnectedError)
-            raise UpstreamUnreachable("The provider cannot be reached.", retry_after=0 if closed else None) from None
-        except httpx.TimeoutException:
-            raise UpstreamTimeout("The provider took too long to answer.") from None
-        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError):
-            raise UpstreamError("The connection to the provider broke.") from None
+
+    async def fetch(
+        self, endpoint: Endpoint, path: str, body: Mapping[str, Any], deadline: float
+    ) -> tuple[Item, int, str | None]:
+        """Ask for one JSON object; gives it with the status and the provider's id of the request.
+
+        Raises:
+            WarrenError: as for `ask`.
+        """
+        total = deadline - time() if endpoint.timeout is None else min(deadline - time(), endpoint.timeout)
+        request = self._request(endpoint, path, body, "application/json")
+        with _told(deadline):
+            async with asyncio.timeout(min(total, self._patience.idle)):
+                response = await self._client.send(request, stream=True)
+                try:
+                    answer = await _bounded(response, _ANSWER_SIZE)
+                finally:
+                    await response.aclose()
+        if not 200 <= response.status_code < 300:
+            raise endpoint.dialect.refusal(response.status_code, response.headers, answer[:_REFUSAL_SIZE])
+        try:
+            value = from_json(answer)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise UpstreamError("The provider's answer is no JSON object.")
+        return value, response.status_code, response.headers.get("x-request-id")
+
+    def _request(self, endpoint: Endpoint, path: str, body: Mapping[str, Any], accept: str) -> httpx.Request:
+        data = to_json({**body, **endpoint.body})
+        headers = {"content-type": "application/json", "accept": accept, **endpoint.headers}
+        if len(data) <= _AT_ONCE:
+            return self._client.build_request("POST", endpoint.base_url + path, content=data, headers=headers)
+        headers["content-length"] = str(len(data))
+        return self._client.build_request("POST", endpoint.base_url + path, content=_pieces(data), headers=headers)
 
     async def _events(
         self, response: httpx.Response, timer: asyncio.Timeout, end: float
@@ -119,6 +141,25 @@ class Upstream:
             if events:
                 timer.reschedule(min(now() + self._patience.idle, end))
                 yield events
+
+
+@contextmanager
+def _told(deadline: float) -> Iterator[None]:
+    """Every way in which HTTP can fail, by our names."""
+    try:
+        yield
+    except TimeoutError:
+        if time() >= deadline:
+            raise DeadlineExceeded("The request took longer than it may.") from None
+        raise UpstreamTimeout("The provider took too long to answer.") from None
+    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        # A kept connection that the server has closed meanwhile: the next try needs no pause.
+        closed = isinstance(error.__cause__, aiohttp.ServerDisconnectedError)
+        raise UpstreamUnreachable("The provider cannot be reached.", retry_after=0 if closed else None) from None
+    except httpx.TimeoutException:
+        raise UpstreamTimeout("The provider took too long to answer.") from None
+    except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError):
+        raise UpstreamError("The connection to the provider broke.") from None
 
 
 @asynccontextmanager
@@ -142,6 +183,12 @@ async def connect(patience: Patience, connections: int) -> AsyncIterator[Upstrea
         follow_redirects=False,
     ) as client:
         yield Upstream(client, patience)
+
+
+async def _pieces(data: bytes) -> AsyncIterator[bytes]:
+    """A large body, so that sending it does not hold up the loop."""
+    for at in range(0, len(data), _AT_ONCE):
+        yield data[at : at + _AT_ONCE]
 
 
 async def _bounded(response: httpx.Response, size: int) -> bytes:

@@ -7,12 +7,19 @@ The port is a protocol; its prose is its contract, and one test suite holds ever
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from hashlib import sha256
 from typing import Protocol, Self
 
-from warren.contracts import Claim, Outcome, Recorded, UpstreamCall
+from pydantic_core import from_json, to_json
 
-OPEN = "in_progress"
-"""Status of a row that holds no response yet, only the attempt that may write it."""
+from warren.contracts import Blob, Claim, Outcome, Recorded, UpstreamCall
+from warren_ledger.store.blobs import Blobs
+from warren_ledger.store.conversations import Conversations
+from warren_ledger.store.lists import Lists
+from warren_ledger.store.runs import OPEN as OPEN
+from warren_ledger.store.runs import RUNNING, Runs
+from warren_ledger.store.runs import pairs as pairs
+
 KEEP = timedelta(days=30)
 """How long content is remembered unless the settings say otherwise."""
 KEEP_OPEN = timedelta(days=1)
@@ -39,10 +46,39 @@ class Record:
     previous_response_id: str | None = None
     created_at: float | None = None
     error: str | None = None
+    background: bool | None = None
+    conversation: str | None = None
     body: bytes | None = field(default=None, repr=False)
     """The response object as it was shown. It is never parsed: every number and key in it stays as it is."""
     input: bytes | None = field(default=None, repr=False)
     """Its own new input items, a JSON array."""
+    blob: Blob | None = None
+    """Body and input are there, while they are not here."""
+    split: int | None = None
+    """Where in the blob the input begins."""
+
+    @property
+    def running(self) -> bool:
+        return self.status in RUNNING
+
+    @property
+    def size(self) -> int:
+        """Bytes of content, wherever it is."""
+        return len(self.body or b"") + len(self.input or b"") + (0 if self.blob is None else self.blob.size)
+
+    def shown(self) -> bytes | None:
+        """The response object, as it stands: what runs shows what it was made with."""
+        if self.body is None or not self.running:
+            return self.body
+        return to_json({**from_json(self.body), "status": self.status}, inf_nan_mode="null")
+
+    def filled(self, content: bytes | None) -> Self:
+        """With the content that its blob holds; without any if that is gone, or not what it was."""
+        if self.blob is None or self.split is None or content is None:
+            return replace(self, body=None, input=None)
+        if sha256(content).hexdigest() != self.blob.sha256:
+            return replace(self, body=None, input=None)
+        return replace(self, body=content[: self.split], input=content[self.split :])
 
     @classmethod
     def of(cls, outcome: Outcome) -> Self:
@@ -66,8 +102,12 @@ class Record:
             previous_response_id=outcome.previous_response_id,
             created_at=outcome.created_at,
             error=outcome.error,
-            body=outcome.response,
-            input=outcome.input,
+            background=outcome.background or None,
+            conversation=outcome.conversation,
+            body=outcome.response if outcome.blob is None else None,
+            input=outcome.input if outcome.blob is None else None,
+            blob=outcome.blob,
+            split=outcome.split if outcome.blob is not None else None,
         )
 
 
@@ -96,6 +136,11 @@ class Chain:
 class Store(Protocol):
     """The memory of all accounts. To every question and every write, another account's response is not there.
 
+    Beside its record, a response is stored with the `pairs` of its metadata and the ids of its output items, for
+    whoever looks for it by these: in MongoDB as the arrays `metadata` and `item_ids` of its document, in SQLite in the
+    tables `response_metadata` (pair, response_id) and `response_items` (item_id, response_id). A row that holds no
+    response yet has one of the statuses RUNNING; only with `background` may anybody see it.
+
     Whatever returns has been written to disk. Every method may be called again with the same arguments after a
     failure, which leaves open whether it had its effect.
 
@@ -103,20 +148,39 @@ class Store(Protocol):
         LedgerUnavailable: by every method, when the store cannot be reached or does not answer in time.
     """
 
+    @property
+    def runs(self) -> Runs: ...
+
+    @property
+    def blobs(self) -> Blobs: ...
+
+    @property
+    def conversations(self) -> Conversations: ...
+
+    @property
+    def lists(self) -> Lists: ...
+
     async def put(self, outcomes: Sequence[Outcome]) -> list[Recorded]:
         """Remember how responses ended, and tell of each outcome whether it is the record.
 
         The first outcome of a response wins, here and for ever; the same one again has won again. Once a response
         is claimed, only outcomes of the attempt that claimed it last can win, and those that belong to no attempt
         (`attempt` is empty). A superseded one never wins. The calls of every outcome are remembered once each,
-        whether it wins or not.
+        whether it wins or not. A blob that the record names is kept as long as the record.
+
+        A detached run that has failed before any output was shown, and was not visible either, frees its key.
         """
 
     async def claim(self, claim: Claim) -> Record | None:
         """From now on only this attempt may write the response; if it has ended already: its record, with content."""
 
-    async def find(self, response_id: str, account: str, *, content: bool = False) -> Record | None:
-        """The record of a response that has ended; `body` and `input` come only with `content`."""
+    async def find(
+        self, response_id: str, account: str, *, content: bool = False, running: bool = False
+    ) -> Record | None:
+        """The record of a response that has ended, or (`running`) runs in the background.
+
+        `body` and `input` come only with `content`, from a blob if they are there.
+        """
 
     async def chain(self, response_id: str, account: str) -> Chain | None:
         """A response with all that was said before it; None if there is no such response.
@@ -126,7 +190,7 @@ class Store(Protocol):
         """
 
     async def delete(self, response_id: str, account: str) -> bool | None:
-        """Forget the content of a response, for good; its place in the chain stays.
+        """Forget the content of a response, its log and its blobs, for good; its place in the chain stays.
 
         True if there was content, False if there was none left, None if there is no such response.
         """

@@ -14,6 +14,7 @@ from pydantic_core import from_json
 from warren import sse
 from warren.errors import UpstreamError, WarrenError
 from warren.responses import Item
+from warren.seal import ours
 from warren_worker.dialect import (
     Arguments,
     Call,
@@ -22,6 +23,7 @@ from warren_worker.dialect import (
     Native,
     Refusal,
     Stop,
+    Summary,
     Text,
     Thought,
     Tokens,
@@ -38,7 +40,19 @@ _SAYS = {
     "response.reasoning_text.delta": Thought,
 }
 _STOPS: dict[Any, Stop] = {"content_filter": Stop("content_filter")}
-_NOT_SENT = frozenset({"model", "input", "previous_response_id", "stream", "background"})
+_NOT_SENT = frozenset(
+    {
+        "model",
+        "input",
+        "previous_response_id",
+        "conversation",
+        "stream",
+        "stream_options",
+        "background",
+        "background_options",
+        "client_metadata",  # Codex's own book-keeping
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +60,28 @@ class Responses:
     """The dialect."""
 
     stores: bool = False
-    """The provider may be told to keep responses; one that cannot is told not to."""
+    """The provider is OpenAI: it may be told to keep responses, compacts conversations, and makes its deltas look
+    longer than they are unless told not to. Others are told to keep nothing.
+    """
 
     def call(self, conversation: Conversation, model: str) -> Call:
         request = conversation.request
         body: dict[str, Any] = {name: value for name, value in request.items() if name not in _NOT_SENT}
         body |= {"model": model, "input": list(self._items(conversation)), "stream": True}
-        if not self.stores:
+        if self.stores:
+            body["stream_options"] = {"include_obfuscation": False}  # that is done here, for those who ask for it
+        else:
             body["store"] = False
+            body.pop("context_management", None)
         if conversation.upstream_previous is not None:
             body["previous_response_id"] = conversation.upstream_previous
         return Call("/responses", body)
 
-    def reader(self) -> "ResponsesReader":
+    @property
+    def compacts(self) -> bool:
+        return self.stores
+
+    def reader(self, _: Conversation, /) -> "ResponsesReader":
         return ResponsesReader()
 
     def refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> WarrenError:
@@ -67,9 +90,14 @@ class Responses:
     def _items(self, conversation: Conversation) -> Iterable[Item]:
         """What was said, without the reasoning that only a provider which kept it could read."""
         for item in conversation.items:
-            if item.get("type") == "reasoning" and not item.get("encrypted_content"):
+            if item.get("type") == "reasoning" and not _readable(item):
                 continue
             yield {name: value for name, value in item.items() if value is not None}
+
+
+def _readable(item: Item) -> bool:
+    sealed = item.get("encrypted_content")
+    return bool(sealed) and not ours(str(sealed))
 
 
 class ResponsesReader:
@@ -108,6 +136,7 @@ class ResponsesReader:
         if self._loose:
             yield from self._loosely(kind, event)
         else:
+            event.pop("obfuscation", None)
             yield Native(_completed(kind, event))
 
     def _lifecycle(self, kind: str, response: Item) -> Iterator[Delta]:
@@ -133,6 +162,9 @@ class ResponsesReader:
         """What this event says, whichever item it is about."""
         if (says := _SAYS.get(kind)) is not None:
             yield says(_text(event["delta"]))
+        elif kind == "response.reasoning_summary_text.delta":
+            index = event.get("summary_index")
+            yield Summary(_text(event["delta"]), index if isinstance(index, int) else 0)
         elif kind == "response.function_call_arguments.delta":
             call = self._calls.get(event.get("item_id"), len(self._calls) - 1)
             yield Arguments(call, _text(event["delta"]))

@@ -10,7 +10,12 @@ PROVIDER = Provider(
     base_variables=("OPENAI_BASE_URL", "OPENAI_API_BASE"),
     key_variables=("OPENAI_API_KEY",),
     native=Responses(stores=True),
-    chat=Chat(limit="max_completion_tokens", developer="developer"),
+    chat=Chat(
+        limit="max_completion_tokens",
+        developer="developer",
+        hoists=False,
+        knows=frozenset({"moderation", "prompt_cache_options"}),
+    ),
     compatible_native=Responses(),
     compatible_chat=Chat(),
     remembers=True,

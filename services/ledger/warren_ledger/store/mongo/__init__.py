@@ -1,8 +1,9 @@
 """The store on MongoDB.
 
-Three collections: `responses` (a document per response), `links` (a response and the one before it, nothing else:
-the server can walk thousands without touching content) and `costs` (a document per upstream call). A document is
-written once, under an id that its fact brings along, so whatever is delivered or tried twice changes nothing.
+Three collections hold what ended: `responses` (a document per response), `links` (a response and the one before it,
+nothing else: the server can walk thousands without touching content) and `costs` (a document per upstream call). A
+document is written once, under an id that its fact brings along, so whatever is delivered or tried twice changes
+nothing. What runs detached, blobs and conversations are kept by the modules beside this one.
 
 Motor gets only critical fixes until May 2027. Whatever is called here has the same shape in PyMongo's own async
 client, so leaving takes one import: `from pymongo import AsyncMongoClient as Client`.
@@ -10,17 +11,12 @@ client, so leaving takes one import: `from pymongo import AsyncMongoClient as Cl
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import fields
 from datetime import UTC, datetime, timedelta
-from decimal import Context
 from typing import Any, Self
 
-import pymongo
 import structlog
-from bson.decimal128 import Decimal128
 from motor.motor_asyncio import AsyncIOMotorClient as Client
 from pymongo.errors import ConfigurationError, DuplicateKeyError
 
@@ -29,14 +25,17 @@ from warren.errors import ContextLengthExceeded, LedgerUnavailable
 from warren.settings import Complaint
 from warren_ledger.history import walk
 from warren_ledger.store import KEEP, KEEP_OPEN, MAX_HISTORY, MAX_TURNS, OPEN, Chain, Record
+from warren_ledger.store.mongo.blobs import MongoBlobs
+from warren_ledger.store.mongo.conversations import MongoConversations
+from warren_ledger.store.mongo.documents import CONTENT, call_of, cost_of, if_claimed, read, rounds, verdict, written
+from warren_ledger.store.mongo.lists import MongoLists
 from warren_ledger.store.mongo.reach import READ, WRITE, Document, insert, reaching, settle
+from warren_ledger.store.mongo.runs import MongoRuns
+from warren_ledger.store.runs import RUNNING
 
 log = structlog.get_logger(__name__)
 
-_FIELDS = tuple(field.name for field in fields(Record) if field.name != "response_id")
-_CONTENT = ("model", "deployment", "upstream_id", "created_at", "error", "body", "input")
 _LEAN = {"body": False, "input": False}
-_DIGITS = Context(prec=34)
 
 
 class MongoStore:
@@ -49,6 +48,10 @@ class MongoStore:
         self._costs = database["costs"]
         self._keep = keep
         self._now = now
+        self.runs = MongoRuns(database, now)
+        self.blobs = MongoBlobs(database, now)
+        self.conversations = MongoConversations(database, now)
+        self.lists = MongoLists(database, now)
 
     @classmethod
     @asynccontextmanager
@@ -85,6 +88,10 @@ class MongoStore:
                     for collection in (self._responses, self._links):
                         await collection.create_index("expires", expireAfterSeconds=0)
                     await self._costs.create_index("response_id")
+                    await self.runs.prepare()
+                    await self.blobs.prepare()
+                    await self.conversations.prepare()
+                    await self.lists.prepare()
             except LedgerUnavailable as error:
                 log.warning("waiting for MongoDB", reason=error.message)
                 await asyncio.sleep(1)
@@ -95,31 +102,43 @@ class MongoStore:
         with reaching(WRITE):
             # Who sees a response must see its link and its costs: these first.
             await asyncio.gather(
-                insert(self._costs, [_cost(outcome, call) for outcome in outcomes for call in outcome.calls]),
+                insert(self._costs, [cost_of(outcome, call) for outcome in outcomes for call in outcome.calls]),
                 insert(self._links, [link for outcome in outcomes if (link := self._link(outcome))]),
             )
             recorded: dict[int, Recorded] = {}
-            for places in _rounds(outcomes):
+            for places in rounds(outcomes):
                 recorded.update(zip(places, await self._record([outcomes[at] for at in places]), strict=True))
         return [recorded.get(at, Recorded(won=False, status=OPEN)) for at in range(len(outcomes))]
 
     async def _record(self, outcomes: Sequence[Outcome]) -> list[Recorded]:
         """Write outcomes of different responses: inserts, which cost half of what upserts do, then what is claimed."""
         expires = self._date(self._keep)
-        documents = [_written(Record.of(outcome), expires) for outcome in outcomes]
+        documents = [written(outcome, expires) for outcome in outcomes]
         taken = await insert(self._responses, documents)
         stored: dict[str, Document] = {}
         if taken:
-            claimed = [_if_claimed(document) for document in documents if document["_id"] in taken]
+            claimed = [if_claimed(document) for document in documents if document["_id"] in taken]
             await self._responses.bulk_write(claimed, ordered=False)
             found = self._responses.find({"_id": {"$in": list(taken)}}, _LEAN)
             stored = {document["_id"]: document async for document in found}
-        return [
-            _verdict(outcome, stored.get(outcome.response_id, {}))
+        answers = [
+            verdict(outcome, stored.get(outcome.response_id, {}))
             if outcome.response_id in taken
             else Recorded(won=True, status=outcome.status)
             for outcome in outcomes
         ]
+        for outcome, answer in zip(outcomes, answers, strict=True):
+            if answer.won and (outcome.blob is not None or outcome.status == "failed"):
+                await self._follow(outcome, stored.get(outcome.response_id, {}), expires)
+        return answers
+
+    async def _follow(self, outcome: Outcome, row: Document, expires: datetime) -> None:
+        """What comes with a record, again and again the same."""
+        if outcome.blob is not None:
+            await self.blobs.hold(outcome.response_id, outcome.account, outcome.blob.name, expires)
+        freed = outcome.status == "failed" and not outcome.shown and not row.get("background")
+        if freed and "key" in row and not row["latched"]:
+            await self.runs.free(row["key"], outcome.response_id)
 
     async def claim(self, claim: Claim) -> Record | None:
         free = {"_id": claim.response_id, "account": claim.account, "status": OPEN}
@@ -130,10 +149,25 @@ class MongoStore:
                 return None
             return await self.find(claim.response_id, claim.account, content=True)
 
-    async def find(self, response_id: str, account: str, *, content: bool = False) -> Record | None:
+    async def find(
+        self, response_id: str, account: str, *, content: bool = False, running: bool = False
+    ) -> Record | None:
+        wanted = self._ended(response_id, account)
+        if running:
+            del wanted["status"]
+            wanted["$or"] = [{"status": {"$nin": RUNNING}}, {"background": True}]
         with reaching(READ):
-            document = await self._responses.find_one(self._ended(response_id, account), None if content else _LEAN)
-        return _read(document) if document else None
+            document = await self._responses.find_one(wanted, None if content else _LEAN)
+        if document is None:
+            return None
+        return await self._filled(read(document)) if content else read(document)
+
+    async def _filled(self, record: Record) -> Record:
+        """With its content, if that is in a blob."""
+        if record.blob is None:
+            return record
+        data = await self.blobs.whole(record.response_id, record.account, record.blob.name)
+        return await asyncio.to_thread(record.filled, data)
 
     async def chain(self, response_id: str, account: str) -> Chain | None:
         with reaching(READ):
@@ -164,26 +198,37 @@ class MongoStore:
         records: dict[str, Record] = {}
         size = 0
         async for document in self._responses.find(self._ended({"$in": ids}, account)):
-            record = records[document["_id"]] = _read(document)
-            size += len(record.body or b"") + len(record.input or b"")
+            record = records[document["_id"]] = read(document)
+            size += record.size
             if size > MAX_HISTORY:
                 raise ContextLengthExceeded("The responses before this one are too large together.")
+        for id_, record in records.items():
+            if record.blob is not None:
+                records[id_] = await self._filled(record)
         return records
 
     async def delete(self, response_id: str, account: str) -> bool | None:
-        content = dict.fromkeys(_CONTENT, "")
+        content = dict.fromkeys((*CONTENT, "detached"), "")
         with reaching(WRITE):
             emptied = await self._responses.update_one(
                 {**self._ended(response_id, account), "kept": True}, {"$set": {"kept": False}, "$unset": content}
             )
+            found = await self.find(response_id, account)
+            if found is not None and not found.kept:  # perhaps only just now, or by one who died before he came here
+                await self._forget(response_id, account)
             if emptied.modified_count:
                 return True
-            return None if await self.find(response_id, account) is None else False
+            return None if found is None else False
+
+    async def _forget(self, response_id: str, account: str) -> None:
+        """Remove what is left of a deleted response; one that was never to be stored keeps its log."""
+        if await self.runs.find(response_id, account) is None:
+            await asyncio.gather(self.runs.forget(response_id), self.blobs.forget(response_id, account))
 
     async def calls(self, response_id: str, account: str) -> list[UpstreamCall]:
         with reaching(READ):
             found = self._costs.find({"response_id": response_id, "account": account}).sort("_id", 1)
-            return [_call(document) async for document in found]
+            return [call_of(document) async for document in found]
 
     async def ping(self) -> None:
         with reaching(READ):
@@ -205,61 +250,9 @@ class MongoStore:
         return {
             "_id": response_id,
             "account": account,
-            "status": {"$ne": OPEN},
+            "status": {"$nin": RUNNING},
             "expires": {"$gt": self._date(timedelta())},
         }
 
     def _date(self, ahead: timedelta) -> datetime:
         return datetime.fromtimestamp(self._now(), UTC) + ahead
-
-
-def _rounds(outcomes: Sequence[Outcome]) -> Iterator[list[int]]:
-    """Places in `outcomes`, such that a round has one of each response at most and earlier ones come first."""
-    rounds: list[list[int]] = []
-    times: Counter[str] = Counter()
-    for place, outcome in enumerate(outcomes):
-        if outcome.superseded:
-            continue
-        if times[outcome.response_id] == len(rounds):
-            rounds.append([])
-        rounds[times[outcome.response_id]].append(place)
-        times[outcome.response_id] += 1
-    return iter(rounds)
-
-
-def _written(record: Record, expires: datetime) -> Document:
-    given = {name: value for name in _FIELDS if (value := getattr(record, name)) is not None}
-    return {"_id": record.response_id, **given, "expires": expires}
-
-
-def _read(document: Document) -> Record:
-    return Record(response_id=document["_id"], **{name: document[name] for name in _FIELDS if name in document})
-
-
-def _if_claimed(document: Document) -> pymongo.UpdateOne:
-    """Write an ended response over the row of the attempt that may."""
-    row = {"_id": document["_id"], "account": document["account"], "status": OPEN}
-    if document["attempt"]:
-        row["attempt"] = document["attempt"]
-    return pymongo.UpdateOne(row, {"$set": {name: value for name, value in document.items() if name != "_id"}})
-
-
-def _verdict(outcome: Outcome, stored: Document) -> Recorded:
-    same = all(stored.get(name) == getattr(outcome, name) for name in ("account", "attempt", "status", "ended_at"))
-    return Recorded(won=same, status=stored.get("status", OPEN))
-
-
-def _cost(outcome: Outcome, call: UpstreamCall) -> Document:
-    return {
-        **call.model_dump(exclude={"call_id"}),
-        "_id": call.call_id,
-        "response_id": outcome.response_id,
-        "account": outcome.account,
-        "attempt": outcome.attempt,
-        "cost": None if call.cost is None else Decimal128(_DIGITS.plus(call.cost)),
-    }
-
-
-def _call(document: Document) -> UpstreamCall:
-    cost = document["cost"]
-    return UpstreamCall(**{**document, "call_id": document["_id"], "cost": cost if cost is None else cost.to_decimal()})

@@ -14,11 +14,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from warren.contracts import Claim, Outcome, Recorded, UpstreamCall
+from warren.contracts import Blob, Claim, Outcome, Recorded, UpstreamCall
 from warren.errors import ContextLengthExceeded, LedgerUnavailable
 from warren.settings import Complaint
 from warren_ledger.history import walk
 from warren_ledger.store import KEEP, KEEP_OPEN, MAX_HISTORY, MAX_TURNS, OPEN, Chain, Record
+from warren_ledger.store.runs import QUEUED, pairs
+from warren_ledger.store.sqlite import blobs, conversations, lists, runs
 from warren_ledger.store.sqlite.file import File
 
 _PURGE = 600.0
@@ -39,14 +41,27 @@ CREATE TABLE IF NOT EXISTS costs (
     call TEXT NOT NULL  -- JSON; money in it is text
 );
 CREATE INDEX IF NOT EXISTS costs_response ON costs (response_id);
+CREATE TABLE IF NOT EXISTS response_metadata (
+    pair TEXT NOT NULL, response_id TEXT NOT NULL, PRIMARY KEY (pair, response_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS response_metadata_of ON response_metadata (response_id);
+CREATE TABLE IF NOT EXISTS response_items (
+    item_id TEXT NOT NULL, response_id TEXT NOT NULL, PRIMARY KEY (item_id, response_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS response_items_of ON response_items (response_id);
 """
+_LATER = {"background": "INTEGER", "conversation": "TEXT", "blob": "TEXT", "split": "INTEGER", **runs.COLUMNS}
+"""Columns that a file made before they were needed gets when it is opened."""
 _COLUMNS = tuple(field.name for field in fields(Record))
 _LEAN = tuple(name for name in _COLUMNS if name not in {"body", "input"})
-_ENDED = f"response_id = :id AND account = :account AND status != '{OPEN}' AND expires > :now"
+_OVER = f"status NOT IN ('{QUEUED}', '{OPEN}')"
+_ENDED = f"response_id = :id AND account = :account AND {_OVER} AND expires > :now"
+_THERE = f"response_id = :id AND account = :account AND ({_OVER} OR background) AND expires > :now"
 _PUT = f"""
 INSERT INTO responses ({", ".join(_COLUMNS)}, expires) VALUES ({", ".join(f":{name}" for name in _COLUMNS)}, :expires)
-ON CONFLICT (response_id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in (*_COLUMNS, "expires"))}
-WHERE status = '{OPEN}' AND account = excluded.account AND excluded.attempt IN (attempt, '')
+ON CONFLICT (response_id) DO UPDATE SET
+    {", ".join(f"{name} = excluded.{name}" for name in (*_COLUMNS, "expires"))}, job = NULL
+WHERE NOT {_OVER} AND account = excluded.account AND excluded.attempt IN (attempt, '')
 """
 _CLAIM = f"""
 INSERT INTO responses (response_id, account, status, attempt, expires)
@@ -60,14 +75,14 @@ WITH RECURSIVE line (id, previous) AS (
     SELECT response_id, previous_response_id FROM responses WHERE {_ENDED}
     UNION
     SELECT response_id, previous_response_id FROM responses JOIN line ON response_id = previous
-    WHERE account = :account AND status != '{OPEN}' AND expires > :now
+    WHERE account = :account AND {_OVER} AND expires > :now
     LIMIT {MAX_TURNS + 1}
 )
 SELECT {", ".join(_COLUMNS)} FROM line JOIN responses ON response_id = id
 """
 _DELETE = f"""
 UPDATE responses SET kept = 0, model = NULL, deployment = NULL, upstream_id = NULL, created_at = NULL, error = NULL,
-    body = NULL, input = NULL
+    body = NULL, input = NULL, conversation = NULL, blob = NULL, split = NULL, detached = NULL, logged = NULL
 WHERE {_ENDED} AND kept
 """
 
@@ -79,6 +94,10 @@ class SqliteStore:
         self._file = file
         self._keep = keep.total_seconds()
         self._purged = 0.0
+        self.runs = runs.SqliteRuns(file)
+        self.blobs = blobs.SqliteBlobs(file)
+        self.conversations = conversations.SqliteConversations(file)
+        self.lists = lists.SqliteLists(file)
 
     @classmethod
     @asynccontextmanager
@@ -108,8 +127,11 @@ class SqliteStore:
     async def claim(self, claim: Claim) -> Record | None:
         return await self._file.run(self._claim, claim)
 
-    async def find(self, response_id: str, account: str, *, content: bool = False) -> Record | None:
-        return await self._file.run(self._find, response_id, account, _COLUMNS if content else _LEAN)
+    async def find(
+        self, response_id: str, account: str, *, content: bool = False, running: bool = False
+    ) -> Record | None:
+        columns = _COLUMNS if content else _LEAN
+        return await self._file.run(self._find, response_id, account, columns, _THERE if running else _ENDED)
 
     async def chain(self, response_id: str, account: str) -> Chain | None:
         return await self._file.run(self._chain, response_id, account)
@@ -126,6 +148,10 @@ class SqliteStore:
     def _open(self, path: str) -> None:
         self._file.open(path)
         self._file.db.executescript(_SETUP)
+        there = {name for _, name, *_ in self._file.db.execute("PRAGMA table_info(responses)")}
+        for name in _LATER.keys() - there:
+            self._file.db.execute(f"ALTER TABLE responses ADD COLUMN {name} {_LATER[name]}")
+        self._file.db.executescript(runs.SETUP + blobs.SETUP + conversations.SETUP + lists.SETUP)
         with self._file.writing():
             self._purge()
 
@@ -146,15 +172,37 @@ class SqliteStore:
     def _record(self, outcome: Outcome) -> Recorded:
         if outcome.superseded:
             return Recorded(won=False, status=OPEN)
-        record = Record.of(outcome)
-        values = {name: getattr(record, name) for name in _COLUMNS}
-        if self._file.db.execute(_PUT, {**values, "expires": self._file.now() + self._keep}).rowcount:
-            return Recorded(won=True, status=outcome.status)
-        account, attempt, status, ended_at = self._file.db.execute(
-            "SELECT account, attempt, status, ended_at FROM responses WHERE response_id = ?", (outcome.response_id,)
-        ).fetchone()
-        ours = (outcome.account, outcome.attempt, outcome.status, outcome.ended_at)
-        return Recorded(won=(account, attempt, status, ended_at) == ours, status=status)
+        values = _written(Record.of(outcome))
+        expires = self._file.now() + self._keep
+        if self._file.db.execute(_PUT, {**values, "expires": expires}).rowcount:
+            won, status = True, str(outcome.status)
+        else:
+            account, attempt, status, ended_at = self._file.db.execute(
+                "SELECT account, attempt, status, ended_at FROM responses WHERE response_id = ?",
+                (outcome.response_id,),
+            ).fetchone()
+            won = (account, attempt, status, ended_at) == (
+                outcome.account, outcome.attempt, outcome.status, outcome.ended_at
+            )  # fmt: skip
+        if won:
+            self._follow(outcome, expires)
+        return Recorded(won=won, status=status)
+
+    def _follow(self, outcome: Outcome, expires: float) -> None:
+        """What comes with a record, again and again the same."""
+        if outcome.store:
+            self._file.db.executemany(
+                "INSERT INTO response_items VALUES (?, ?) ON CONFLICT DO NOTHING",
+                [(item_id, outcome.response_id) for item_id in outcome.item_ids],
+            )
+            self._file.db.executemany(
+                "INSERT INTO response_metadata VALUES (?, ?) ON CONFLICT DO NOTHING",
+                [(pair, outcome.response_id) for pair in pairs(outcome.metadata)],
+            )
+            if outcome.blob is not None:
+                self.blobs.hold(outcome.response_id, outcome.account, outcome.blob.name, expires)
+        if outcome.status == "failed" and not outcome.shown:
+            self.runs.free(outcome.response_id)
 
     def _claim(self, claim: Claim) -> Record | None:
         row = {**claim.model_dump(), "expires": self._file.now() + KEEP_OPEN.total_seconds()}
@@ -163,10 +211,19 @@ class SqliteStore:
                 return None
         return self._find(claim.response_id, claim.account, _COLUMNS)
 
-    def _find(self, response_id: str, account: str, columns: tuple[str, ...]) -> Record | None:
-        query = f"SELECT {', '.join(columns)} FROM responses WHERE {_ENDED}"
+    def _find(self, response_id: str, account: str, columns: tuple[str, ...], which: str = _ENDED) -> Record | None:
+        query = f"SELECT {', '.join(columns)} FROM responses WHERE {which}"
         row = self._file.db.execute(query, self._key(response_id, account)).fetchone()
-        return _read(columns, row) if row else None
+        if row is None:
+            return None
+        record = _read(columns, row)
+        return self._filled(record) if columns is _COLUMNS else record
+
+    def _filled(self, record: Record) -> Record:
+        """With its content, if that is in a blob."""
+        if record.blob is None:
+            return record
+        return record.filled(self.blobs.whole(record.response_id, record.account, record.blob.name))
 
     def _chain(self, response_id: str, account: str) -> Chain | None:
         records: dict[str, Record] = {}
@@ -174,7 +231,7 @@ class SqliteStore:
         for row in self._file.db.execute(_CHAIN, self._key(response_id, account)):
             record = _read(_COLUMNS, row)
             records[record.response_id] = record
-            size += len(record.body or b"") + len(record.input or b"")
+            size += record.size
             if len(records) > MAX_TURNS:
                 raise ContextLengthExceeded(f"There are more than {MAX_TURNS} responses before this one.")
             if size > MAX_HISTORY:
@@ -182,11 +239,15 @@ class SqliteStore:
         if not records:
             return None
         previous = {record.response_id: record.previous_response_id for record in records.values()}
-        return Chain.of(walk(response_id, previous), records)
+        return Chain.of(walk(response_id, previous), {id_: self._filled(record) for id_, record in records.items()})
 
     def _delete(self, response_id: str, account: str) -> bool | None:
         with self._file.writing():
             if self._file.db.execute(_DELETE, self._key(response_id, account)).rowcount:
+                self.runs.forget(response_id)
+                self.blobs.forget(response_id, account)
+                for table in ("response_items", "response_metadata"):
+                    self._file.db.execute(f"DELETE FROM {table} WHERE response_id = ?", (response_id,))
                 return True
         return None if self._find(response_id, account, _LEAN) is None else False
 
@@ -198,12 +259,23 @@ class SqliteStore:
 
     def _purge(self) -> None:
         self._purged = self._file.now()
-        self._file.db.execute("DELETE FROM responses WHERE expires <= ?", (self._purged,))
+        gone = "response_id IN (SELECT response_id FROM responses WHERE expires <= ?)"
+        for table in ("response_items", "response_metadata", "responses"):
+            self._file.db.execute(f"DELETE FROM {table} WHERE {gone}", (self._purged,))
+        self.runs.purge()
+        self.blobs.purge()
 
     def _key(self, response_id: str, account: str) -> dict[str, Any]:
         return {"id": response_id, "account": account, "now": self._file.now()}
 
 
+def _written(record: Record) -> dict[str, Any]:
+    blob = None if record.blob is None else record.blob.model_dump_json()
+    return {name: getattr(record, name) for name in _COLUMNS} | {"blob": blob}
+
+
 def _read(columns: tuple[str, ...], row: tuple[Any, ...]) -> Record:
     values = dict(zip(columns, row, strict=True))
-    return Record(**{**values, "kept": bool(values["kept"])})
+    blob = None if values["blob"] is None else Blob.model_validate_json(values["blob"])
+    background = None if values["background"] is None else bool(values["background"])
+    return Record(**{**values, "kept": bool(values["kept"]), "blob": blob, "background": background})

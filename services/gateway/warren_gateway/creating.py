@@ -1,0 +1,265 @@
+"""From the body of a request to a job on its way: what it is about is found, locked and planned first."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import random
+from time import time
+from typing import TypeVar
+
+from starlette.requests import Request
+
+from warren import blobs, requests, routing
+from warren.bus import LEDGER_ASK, LEDGER_WRITE
+from warren.contracts import Enter, Entered, Held, Job, Locate, Located, Open, Opened, encode
+from warren.errors import (
+    CallTimeout,
+    InvalidRequest,
+    LedgerUnavailable,
+    ModelNotFound,
+    NotFound,
+    Overloaded,
+    PreviousNotFound,
+    PublishUnknown,
+    RequestTooLarge,
+    WarrenError,
+)
+from warren.requests import CreateResponse
+from warren.responses import TERMINAL
+from warren_gateway.flight import Flight
+from warren_gateway.gateway import Gateway
+
+T = TypeVar("T")
+
+LARGEST = 32 * 1024 * 1024
+SLOW = 256 * 1024
+"""Bytes from which on reading a body takes so long that it is done in a thread."""
+_LOCK_MARGIN = 30.0
+"""Seconds after the deadline for the outcome to arrive, which frees the conversation."""
+_OPENING = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A job that can be sent. If it has a conversation, that is locked for it."""
+
+    job: Job
+    """With its payload, however large."""
+    provider: str
+
+
+async def read_body(request: Request) -> bytes:
+    """The body, if it is small enough. It is not read any further than it may be long.
+
+    Raises:
+        RequestTooLarge: it is, or claims to be, larger than 32 MB.
+    """
+    declared = request.headers.get("content-length", "")
+    size = int(declared) if declared.isdecimal() and len(declared) < 20 else 0
+    pieces: list[bytes] = []
+    if size <= LARGEST:
+        size = 0
+        async for piece in request.stream():
+            size += len(piece)
+            if size > LARGEST:
+                break
+            pieces.append(piece)
+    if size > LARGEST:
+        raise RequestTooLarge("The body of a request may have 32 MB at the most.")
+    return b"".join(pieces)
+
+
+async def reading(read: Callable[[bytes], T], body: bytes) -> T:
+    """What this function makes of a body; the loop does not wait for a large one."""
+    return read(body) if len(body) < SLOW else await asyncio.to_thread(read, body)
+
+
+async def parse(body: bytes) -> CreateResponse:
+    """
+    Raises:
+        InvalidRequest: it is no request.
+    """
+    return await reading(requests.create, body)
+
+
+async def prepare(
+    gateway: Gateway,
+    account: str,
+    wanted: CreateResponse,
+    body: bytes,
+    *,
+    before: bytes | None = None,
+    stream: bool | None = None,
+    keyed: bool = False,
+) -> Prepared:
+    """Find what the request is about, plan it, and lock its conversation.
+
+    `before`: the items that a WebSocket remembers, a JSON array; the ledger is not asked for the previous response
+    then. `stream` overrides what the body says. A `keyed` request runs detached, as one in the background does.
+    Whoever prepares a job sends it (`launch`, `start`) or gives it up (`abandon`).
+
+    Raises:
+        WarrenError: why there can be no such job; nothing is locked then.
+    """
+    previous = wanted.previous_response_id if before is None else None
+    plan, provider, held = await planned(gateway, account, wanted.model, previous)
+    background = bool(wanted.background)
+    streams = bool(wanted.stream) if stream is None else stream
+    detached = background or keyed
+    reply_to = gateway.bus.address
+    if detached:
+        reply_to = LEDGER_WRITE if streams or keyed else ""
+    now = time()
+    job = Job(
+        response_id=gateway.signer.new("resp", account),
+        account=account,
+        plan=plan,
+        reply_to=reply_to,
+        stream=streams,
+        created_at=now,
+        deadline=now + (gateway.background_timeout if background else gateway.request_timeout),
+        held=held,
+        detached=detached,
+        conversation=wanted.conversation_id,
+        split=None if before is None else len(body),
+        payload=body if before is None else body + before,
+    )
+    if job.conversation is not None:
+        await _enter(gateway, job, job.conversation)
+    return Prepared(job, provider)
+
+
+async def planned(
+    gateway: Gateway, account: str, model: str, previous: str | None
+) -> tuple[tuple[str, ...], str, Held | None]:
+    """Which deployments to try, whose queue that is, and who holds the previous response.
+
+    Raises:
+        InvalidRequest: there is no such model, or no such previous response.
+    """
+    group = gateway.config.group(model)
+    if not group:
+        raise ModelNotFound(f"The model '{model}' does not exist or you do not have access to it.", param="model")
+    held = None
+    if previous is not None:
+        held = (await _locate(gateway, account, previous)).held
+    plan = routing.plan(
+        group,
+        chances=[1 - random() for _ in group],
+        holder=held.deployment if held is not None else None,
+    )
+    return tuple(plan), gateway.config.deployments[plan[0]].provider, held
+
+
+async def launch(gateway: Gateway, prepared: Prepared) -> Flight:
+    """Send the job of a request in the foreground. Leave the flight (`Dispatch.leave`) when it is over.
+
+    Raises:
+        LedgerUnavailable: a large body could not be left there.
+    """
+    sent = prepared.job if len(prepared.job.payload) <= blobs.INLINE else await _light(gateway, prepared)
+    return gateway.dispatch.launch(prepared.job, prepared.provider, sent)
+
+
+async def start(
+    gateway: Gateway, prepared: Prepared, *, background: bool, key: str | None = None, fingerprint: str | None = None
+) -> Opened:
+    """Have the ledger open the row of a detached job and send it. If the key was used before, this one is dropped.
+
+    Raises:
+        LedgerUnavailable: it did not answer. The job may run all the same.
+        Overloaded: too many wait already.
+    """
+    job = prepared.job if len(prepared.job.payload) <= blobs.INLINE else await _light(gateway, prepared)
+    opening = Open(
+        response_id=job.response_id,
+        account=job.account,
+        provider=prepared.provider,
+        background=background,
+        key=key,
+        fingerprint=fingerprint,
+        payload=encode(job),
+    )
+    try:
+        opened = await gateway.bus.call(LEDGER_WRITE, opening, timeout=_OPENING)
+    except (CallTimeout, PublishUnknown):
+        raise _unreachable() from None
+    except Overloaded:
+        abandon(gateway, prepared)
+        raise await gateway.dispatch.overloaded(prepared.provider) from None
+    except WarrenError:
+        abandon(gateway, prepared)
+        raise
+    assert isinstance(opened, Opened)
+    if opened.verdict != "opened":
+        abandon(gateway, prepared)
+    return opened
+
+
+def abandon(gateway: Gateway, prepared: Prepared) -> None:
+    """This job will not be sent: free what is locked for it."""
+    if prepared.job.conversation is not None:
+        gateway.dispatch.free(prepared.job)
+
+
+async def _light(gateway: Gateway, prepared: Prepared) -> Job:
+    """The job as it travels, its large payload left with the ledger."""
+    job = prepared.job
+    try:
+        blob = await blobs.deposit(
+            gateway.bus, job.response_id, job.account, "request", job.payload, until=job.deadline + _LOCK_MARGIN
+        )
+    except BaseException:
+        abandon(gateway, prepared)
+        raise
+    return job.model_copy(update={"payload": b"", "blob": blob})
+
+
+async def _locate(gateway: Gateway, account: str, previous: str) -> Located:
+    if not gateway.signer.owns(account, previous):
+        raise PreviousNotFound.of(previous)
+    answer = await gateway.ask_ledger(LEDGER_ASK, Locate(response_id=previous, account=account))
+    assert isinstance(answer, Located)
+    if not answer.found:
+        raise PreviousNotFound.of(previous)
+    if answer.status is not None and answer.status not in TERMINAL:
+        raise InvalidRequest(
+            f"Previous response with id '{previous}' has not ended, its status is '{answer.status}'.",
+            param="previous_response_id",
+            code="previous_response_not_ended",
+        )
+    return answer
+
+
+async def _enter(gateway: Gateway, job: Job, conversation: str) -> None:
+    if not conversation.startswith("conv_") or not gateway.signer.owns(job.account, conversation):
+        raise unknown_conversation(conversation)
+    entering = Enter(
+        conversation_id=conversation,
+        account=job.account,
+        response_id=job.response_id,
+        until=job.deadline + _LOCK_MARGIN,
+    )
+    try:
+        answer = await gateway.ask_ledger(LEDGER_WRITE, entering)
+    except BaseException:  # it may be locked all the same, or will be
+        gateway.dispatch.free(job)
+        raise
+    assert isinstance(answer, Entered)
+    match answer.verdict:
+        case "unknown":
+            raise unknown_conversation(conversation)
+        case "locked":
+            raise InvalidRequest(
+                "Another process is currently operating on this conversation. Please retry in a few seconds.",
+                param="conversation",
+                code="conversation_locked",
+            )
+
+
+def unknown_conversation(conversation: str) -> NotFound:
+    return NotFound(f"Conversation with id '{conversation}' not found.")
+
+
+def _unreachable() -> LedgerUnavailable:
+    return LedgerUnavailable("The request could not be written down at the moment.", retry_after=2)

@@ -1,0 +1,102 @@
+"""The shapes of what the API answers, and of its small bodies, as JSON Schema."""
+
+from typing import Any
+
+Json = dict[str, Any]
+
+
+def reference(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _object(required: dict[str, Json], **optional: Json) -> Json:
+    return {"type": "object", "required": list(required), "properties": {**required, **optional}}
+
+
+def _or_null(shape: Json) -> Json:
+    return {"anyOf": [shape, {"type": "null"}]}
+
+
+def _list(of: str) -> Json:
+    ends = {"first_id": _or_null(_TEXT), "last_id": _or_null(_TEXT)}
+    return _object({"object": {"const": "list"}, "data": _array(of), **ends, "has_more": _YES})
+
+
+def _array(of: str) -> Json:
+    return {"type": "array", "items": reference(of)}
+
+
+_TEXT: Json = {"type": "string"}
+_COUNT: Json = {"type": "integer", "minimum": 0}
+_YES: Json = {"type": "boolean"}
+_METADATA: Json = {
+    "type": "object",
+    "maxProperties": 16,
+    "propertyNames": {"maxLength": 64},
+    "additionalProperties": {"type": "string", "maxLength": 512},
+}
+_USAGE = _object(
+    {
+        "input_tokens": _COUNT,
+        "input_tokens_details": _object({"cached_tokens": _COUNT}),
+        "output_tokens": _COUNT,
+        "output_tokens_details": _object({"reasoning_tokens": _COUNT}),
+        "total_tokens": _COUNT,
+    }
+)
+_RESPONSE = _object(
+    {
+        "id": _TEXT,
+        "object": {"const": "response"},
+        "created_at": _COUNT,
+        "status": {"enum": ["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]},
+        "model": _TEXT,
+        "output": _array("Item"),
+        "error": _or_null(_object({"code": _TEXT, "message": _TEXT})),
+        "incomplete_details": _or_null(_object({}, reason=_TEXT)),
+        "usage": _or_null(reference("Usage")),
+        "metadata": _METADATA,
+        "previous_response_id": _or_null(_TEXT),
+        "instructions": {},
+        "tools": {"type": "array", "items": {"type": "object"}},
+        "tool_choice": {},
+        "parallel_tool_calls": _YES,
+        "store": _YES,
+        "background": _YES,
+    },
+    completed_at=_or_null(_COUNT),
+    conversation=_or_null(_object({"id": _TEXT})),
+)
+
+SHAPES: dict[str, Json] = {
+    "Error": _object(
+        {"error": _object({"message": _TEXT, "type": _TEXT, "param": _or_null(_TEXT), "code": _or_null(_TEXT)})}
+    ),
+    "Item": _object({"type": _TEXT}, id=_TEXT, status=_or_null(_TEXT)),
+    "ItemList": _list("Item"),
+    "Usage": _USAGE,
+    "Response": _RESPONSE,
+    "ResponseList": _list("Response"),
+    "DeletedResponse": _object({"id": _TEXT, "object": {"const": "response"}, "deleted": {"const": True}}),
+    "InputTokens": _object({"object": {"const": "response.input_tokens"}, "input_tokens": _COUNT}),
+    "Compaction": _object(
+        {
+            "id": _TEXT,
+            "object": {"const": "response.compaction"},
+            "created_at": _COUNT,
+            "output": _array("Item"),
+            "usage": reference("Usage"),
+        }
+    ),
+    "Conversation": _object(
+        {"id": _TEXT, "object": {"const": "conversation"}, "created_at": _COUNT, "metadata": _METADATA}
+    ),
+    "DeletedConversation": _object(
+        {"id": _TEXT, "object": {"const": "conversation.deleted"}, "deleted": {"const": True}}
+    ),
+    "ConversationUpdate": _object({"metadata": _or_null(_METADATA)}),
+    "NewItems": _object({"items": {"type": "array", "minItems": 1, "maxItems": 20, "items": {"type": "object"}}}),
+    "Model": _object({"id": _TEXT, "object": {"const": "model"}, "created": _COUNT, "owned_by": _TEXT}),
+    "ModelList": _object({"object": {"const": "list"}, "data": _array("Model")}),
+    "Health": _object({"status": _TEXT}, bus=_TEXT, ledger=_TEXT, store=_TEXT),
+}

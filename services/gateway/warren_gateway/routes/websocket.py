@@ -1,0 +1,54 @@
+"""Responses over a WebSocket: the handshake. What happens on an open socket is `session`'s."""
+
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from pydantic_core import to_json
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
+
+from warren.errors import Unauthorized, Unavailable, WarrenError
+from warren_gateway.gateway import Gateway
+from warren_gateway.session import Receive, Scope, Send, Session
+
+router = APIRouter()
+
+
+class _Socket:
+    """A socket for many responses, one after the other. An ASGI application: uvicorn tells it more than the framework
+    knows of (see `server.LEAVING`).
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        websocket = WebSocket(scope, receive, send)
+        gateway: Gateway = scope["app"].state.gateway
+        await receive()  # the client's wish to connect
+        try:
+            _check(gateway, websocket)
+            account = gateway.keys.account(websocket)
+        except WarrenError as error:
+            refusal = Response(to_json(error.body()), error.status, media_type="application/json")
+            await websocket.send_denial_response(refusal)
+            return
+        await send({"type": "websocket.accept"})
+        session = Session(gateway, account, websocket.query_params.get("model"), send)
+        await session.serve(receive, seconds=gateway.websocket_seconds)
+
+
+def _check(gateway: Gateway, websocket: WebSocket) -> None:
+    """Refuse a web page of another host. It cannot send a key, and must not reach a gateway that asks for none.
+
+    Raises:
+        Unauthorized: it is one.
+        Unavailable: this gateway is about to stop.
+    """
+    origin = websocket.headers.get("origin")
+    host = websocket.headers.get("host", "").lower()
+    if origin is not None and "authorization" not in websocket.headers and urlsplit(origin).netloc.lower() != host:
+        raise Unauthorized("Web pages of other hosts may not connect.", status=403, code="origin_not_allowed")
+    if gateway.draining:
+        raise Unavailable("This gateway is shutting down.", retry_after=1)
+
+
+router.routes.append(WebSocketRoute("/responses", _Socket()))

@@ -1,0 +1,162 @@
+"""Questions to a provider that are no response: how many tokens this would be, and a conversation made short."""
+
+import asyncio
+from time import time
+
+from pydantic_core import from_json, to_json
+
+from warren import ids
+from warren.bus import Bus
+from warren.contracts import Ask, Fetched, Outcome, Terminal
+from warren.errors import (
+    DeadlineExceeded,
+    InvalidRequest,
+    LedgerUnavailable,
+    UpstreamError,
+    UpstreamRefused,
+    WarrenError,
+)
+from warren.responses import Item
+from warren.seal import Sealer
+from warren_worker.conversation import kept_by_compaction, tokens
+from warren_worker.dialect import Conversation
+from warren_worker.exchange import Calls
+from warren_worker.fitting import summarised
+from warren_worker.inputs import Inputs, whole
+from warren_worker.provider import Endpoint
+from warren_worker.recording import confirm
+from warren_worker.run import FindEndpoint
+from warren_worker.sealing import COMPACTION, Seals
+from warren_worker.upstream import Upstream
+
+_PATIENCE = 10.0
+_COUNTED = frozenset(
+    {
+        "model", "input", "previous_response_id", "instructions", "tools", "tool_choice", "parallel_tool_calls", "text",
+        "reasoning", "truncation", "personality",
+    }
+)  # fmt: skip
+_COMPACTED = frozenset(
+    {
+        "model", "input", "previous_response_id", "instructions", "prompt_cache_key", "prompt_cache_retention",
+        "prompt_cache_options", "service_tier", "image",
+    }
+)  # fmt: skip
+"""What the provider's own endpoints take."""
+
+
+async def answer(ask: Ask, bus: Bus, upstream: Upstream, find: FindEndpoint, sealer: Sealer | None) -> Fetched:
+    """The object to show. Each deployment of the plan is asked once.
+
+    Raises:
+        WarrenError: none of them has an answer, or there is none in time.
+    """
+    try:
+        async with asyncio.timeout(ask.deadline - time()):
+            ask = await whole(bus, ask, _PATIENCE)
+            return await _Answer(ask, bus, upstream, sealer).found(find)
+    except TimeoutError:
+        raise DeadlineExceeded("The request took longer than it may.") from None
+
+
+class _Answer:
+    """One question on its way to an answer."""
+
+    def __init__(self, ask: Ask, bus: Bus, upstream: Upstream, sealer: Sealer | None) -> None:
+        self._ask = ask
+        self._bus = bus
+        self._attempt = ids.new("att")
+        self._request: Item = from_json(ask.payload)
+        self._seals = Seals(sealer, ask.account)
+        self._inputs = Inputs(
+            bus, ask.account, self._request, self._seals, held=ask.held, conversation=ask.conversation
+        )
+        self._calls = Calls(upstream, self._attempt, ask.deadline)
+
+    async def found(self, find: FindEndpoint) -> Fetched:
+        try:
+            made = await self._first(find)
+        except (WarrenError, asyncio.CancelledError):
+            await self._record("failed")
+            raise
+        if not await self._record("completed"):
+            raise LedgerUnavailable("The cost of this cannot be kept at the moment.", retry_after=2)
+        return Fetched(found=True, payload=to_json(made, inf_nan_mode="null"))
+
+    async def _first(self, find: FindEndpoint) -> Item:
+        """What the first deployment says that has an answer."""
+        error: WarrenError = UpstreamError("No deployment of this model can be reached by this worker.")
+        for name in self._ask.plan:
+            try:
+                return await self._made(await find(name))
+            except UpstreamRefused:
+                raise
+            except UpstreamError as failed:
+                error = failed
+        raise error
+
+    async def _made(self, endpoint: Endpoint) -> Item:
+        conversation = await self._inputs.conversation(endpoint)
+        if self._ask.what == "input_tokens":
+            return await self._counted(endpoint, conversation)
+        return await self._compacted(endpoint, conversation)
+
+    async def _counted(self, endpoint: Endpoint, conversation: Conversation) -> Item:
+        if endpoint.remembers:
+            return await self._native(endpoint, conversation, "/responses/input_tokens", _COUNTED)
+        count = tokens(self._request, conversation.items)
+        return {"object": "response.input_tokens", "input_tokens": count, "estimated": True}
+
+    async def _compacted(self, endpoint: Endpoint, conversation: Conversation) -> Item:
+        ours = {"id": self._ask.response_id, "object": "response.compaction", "created_at": int(self._ask.created_at)}
+        if endpoint.remembers:
+            return {**await self._native(endpoint, conversation, "/responses/compact", _COMPACTED), **ours}
+        if not conversation.items:
+            raise InvalidRequest(
+                "There is nothing to compact: neither 'input' nor 'previous_response_id' is given.",
+                param="input",
+                code="missing_required_parameter",
+            )
+        seal = self._seals.needed(COMPACTION, None)
+        item, assembler = await summarised(self._calls, endpoint, conversation, seal)
+        output = [*kept_by_compaction(conversation.items), item]
+        return {**ours, "output": _named(output, self._ask.response_id), "usage": assembler.response["usage"]}
+
+    async def _native(self, endpoint: Endpoint, conversation: Conversation, path: str, allowed: frozenset[str]) -> Item:
+        """What the provider itself says, asked in its words."""
+        request = {"model": endpoint.model, **self._request, "input": self._inputs.request.get("input") or []}
+        told = Conversation(request, conversation.items, conversation.upstream_previous)
+        body = endpoint.dialect.call(told, endpoint.model).body
+        return await self._calls.fetch(endpoint, path, {key: body[key] for key in body if key in allowed})
+
+    async def _record(self, status: Terminal) -> bool:
+        """Have it kept what was paid for; there is nothing to keep but that."""
+        if not self._calls.made:
+            return True
+        outcome = Outcome(
+            response_id=self._ask.response_id,
+            account=self._ask.account,
+            attempt=self._attempt,
+            status=status,
+            store=False,
+            model=self._request.get("model") or "",
+            created_at=self._ask.created_at,
+            ended_at=time(),
+            split=0,
+            calls=tuple(self._calls.made),
+        )
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await confirm(self._bus, outcome)
+        except TimeoutError:
+            return False
+        return True
+
+
+def _named(output: list[Item], response_id: str) -> list[Item]:
+    """Every item with an id."""
+    prefix = {"message": "msg", "compaction": "cmp"}
+    return [
+        item if item.get("id") else {**item, "id": ids.derived(prefix.get(item["type"], "item"), response_id, at)}
+        for at, item in enumerate(output)
+    ]
