@@ -73,9 +73,10 @@ class Batcher:
             await self._come.wait()
             await asyncio.sleep(_GATHER)
             batch = self._take()
-            # What was shown latches a run before its outcome may free the run's key.
-            await self._each([(message, done) for message, done in batch if isinstance(message, Chunks)], self._append)
-            await self._each([(message, done) for message, done in batch if isinstance(message, Outcome)], self._put)
+            await asyncio.gather(
+                self._each([(message, done) for message, done in batch if isinstance(message, Chunks)], self._append),
+                self._each([(message, done) for message, done in batch if isinstance(message, Outcome)], self._put),
+            )
             await self._claim([(message, done) for message, done in batch if isinstance(message, Claim)])
 
     def _take(self) -> list[tuple[Outcome | Claim | Chunks, Waiter]]:

@@ -218,7 +218,7 @@ class MongoStore:
                 await self._forget(response_id, account)
             if emptied.modified_count:
                 return True
-            return None if found is None else False
+            return None if found is None or found.kept else False  # kept: it came between the two looks
 
     async def _forget(self, response_id: str, account: str) -> None:
         """Remove what is left of a deleted response; one that was never to be stored keeps its log."""
