@@ -216,6 +216,16 @@ async def test_deleting_leaves_a_tombstone(store: Store) -> None:
     assert len(await store.calls(one.response_id, ACCOUNT)) == 1
 
 
+async def test_a_response_that_arrives_while_it_is_deleted_is_deleted_or_still_to_come(store: Store) -> None:
+    for _ in range(60):
+        one = outcome()
+        _, deleted = await asyncio.gather(store.put([one]), store.delete(one.response_id, ACCOUNT))
+        assert deleted is not False, "there was content"
+        kept = await store.find(one.response_id, ACCOUNT)
+        assert kept is not None
+        assert kept.kept == (deleted is None)
+
+
 @pytest.mark.parametrize("attempt", ["a", "b", ""])
 async def test_no_late_outcome_brings_back_what_was_deleted(store: Store, attempt: str) -> None:
     one = outcome()
