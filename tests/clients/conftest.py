@@ -16,6 +16,7 @@ from openai import AsyncOpenAI, OpenAI
 from tests.rig.mongod import ExternalMongod, Mongod
 from tests.rig.rabbitmq import ExternalRabbitMQ, RabbitMQ, free_ports
 from tests.rig.services import KEY, embedded, models, ready, stack
+from tests.rig.tap import tapped
 from tests.rig.upstream import FakeProvider, provider_in_thread
 
 MODEL = "agent"
@@ -70,7 +71,8 @@ def either(
             await services.worker()
             return (await services.gateway())[1]
 
-        yield Warren(f"{asyncio.run(start())}/v1", upstream)
+        with tapped(asyncio.run(start())) as url:
+            yield Warren(f"{url}/v1", upstream)
 
 
 @contextmanager
@@ -80,6 +82,7 @@ def alone(upstream: FakeProvider, folder: Path) -> Iterator[str]:
     service = embedded(models(upstream.url, MODEL, *OTHERS), folder, port)
     try:
         asyncio.run(ready(f"http://127.0.0.1:{port}"))
-        yield f"http://127.0.0.1:{port}/v1"
+        with tapped(f"http://127.0.0.1:{port}") as url:
+            yield f"{url}/v1"
     finally:
         service.kill()

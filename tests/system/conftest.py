@@ -11,6 +11,7 @@ from tests.rig.mongod import ExternalMongod, Mongod
 from tests.rig.rabbitmq import ExternalRabbitMQ, RabbitMQ, free_ports
 from tests.rig.scripts import SCRIPTS
 from tests.rig.services import KEY, embedded, models, ready, stack
+from tests.rig.tap import tapped
 from tests.rig.upstream import FakeProvider, provider
 
 MODELS = (
@@ -48,7 +49,8 @@ async def system(
         service = embedded(config, folder, port)
         try:
             await ready(f"http://127.0.0.1:{port}")
-            yield System(f"http://127.0.0.1:{port}", upstream)
+            with tapped(f"http://127.0.0.1:{port}") as url:
+                yield System(url, upstream)
         finally:
             service.kill()
         return
@@ -57,5 +59,6 @@ async def system(
     with stack(rabbitmq.url, f"{mongod.url}system_{uuid4().hex[:8]}", config, folder) as services:
         await services.ledger()
         await services.worker()
-        _, url = await services.gateway()
-        yield System(url, upstream)
+        _, address = await services.gateway()
+        with tapped(address) as url:
+            yield System(url, upstream)
