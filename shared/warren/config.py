@@ -87,6 +87,7 @@ class Params(_Strict):
     extra_headers: dict[str, SecretText] = Field(default_factory=dict)
     extra_body: dict[str, Any] = Field(default_factory=dict)
     weight: Annotated[float, Field(gt=0)] | None = None
+    drop_params: bool | None = None
 
 
 class Info(_Strict):
@@ -108,9 +109,16 @@ class _General(_Strict):
     master_key: SecretText | None = None
 
 
+class _Everywhere(_Strict):
+    """`litellm_settings`: what holds for all deployments that do not say otherwise."""
+
+    drop_params: bool = False
+
+
 class _File(_Strict):
     model_list: list[_Entry]
     general_settings: _General = _General()
+    litellm_settings: _Everywhere = _Everywhere()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +197,7 @@ def parse(text: str, name: str = "config") -> Config:
     deployments: dict[str, Deployment] = {}
     for index, entry in enumerate(file.model_list):
         where = ("model_list", index, "litellm_params", "model")
-        deployment = _deployment(entry, deployments)
+        deployment = _deployment(entry, deployments, file.litellm_settings)
         if deployment.provider not in PROVIDERS:
             reports.append(
                 f"{name}, line {_line(lines, where)}: {entry.litellm_params.model!r} is left out: "
@@ -202,8 +210,10 @@ def parse(text: str, name: str = "config") -> Config:
     return Config(deployments, file.general_settings.master_key, tuple(reports))
 
 
-def _deployment(entry: _Entry, others: Collection[str]) -> Deployment:
+def _deployment(entry: _Entry, others: Collection[str], everywhere: _Everywhere) -> Deployment:
     params = entry.litellm_params
+    if params.drop_params is None:
+        params = params.model_copy(update={"drop_params": everywhere.drop_params})
     prefix, slash, rest = params.model.partition("/")
     if params.custom_llm_provider is not None:
         provider = params.custom_llm_provider
@@ -237,6 +247,7 @@ def _id(entry: _Entry, others: Collection[str]) -> str:
 def _unknown(file: _File) -> Iterator[tuple[int | str, ...]]:
     """Where the keys are that nothing here knows."""
     yield from ((key,) for key in file.model_extra or ())
+    yield from (("litellm_settings", key) for key in file.litellm_settings.model_extra or ())
     yield from (("general_settings", key) for key in file.general_settings.model_extra or ())
     for index, entry in enumerate(file.model_list):
         at = ("model_list", index)

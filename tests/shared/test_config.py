@@ -159,7 +159,7 @@ def test_a_file_that_is_not_there_is_complained_about(tmp_path: Path) -> None:
 def test_what_has_no_effect_is_reported_with_its_line() -> None:
     config = parse(
         dedent("""\
-        litellm_settings: {drop_params: true}
+        litellm_settings: {set_verbose: true}
         general_settings:
           database_url: hush
         model_list:
@@ -176,7 +176,7 @@ def test_what_has_no_effect_is_reported_with_its_line() -> None:
         "c.yaml",
     )
     assert config.reports == (
-        "c.yaml, line 1: litellm_settings has no effect",
+        "c.yaml, line 1: litellm_settings.set_verbose has no effect",
         "c.yaml, line 3: general_settings.database_url has no effect",
         "c.yaml, line 6: model_list[0].tpm has no effect",
         "c.yaml, line 9: model_list[0].litellm_params.aws_secret has no effect",
@@ -285,3 +285,15 @@ def test_any_text_is_a_configuration_or_a_complaint(text: str) -> None:
 def test_any_lines_are_a_configuration_or_a_complaint(lines: list[str]) -> None:
     with suppress(Complaint):
         assert isinstance(parse("\n".join(lines)), Config)
+
+
+def test_a_deployment_may_say_otherwise_than_all() -> None:
+    text = """
+    litellm_settings: {drop_params: true}
+    model_list:
+      - {model_name: a, litellm_params: {model: openai/a}}
+      - {model_name: b, litellm_params: {model: openai/b, drop_params: false}}
+    """
+    config = parse(text)
+    assert config.reports == ()
+    assert [one.params.drop_params for one in config.deployments.values()] == [True, False]

@@ -44,6 +44,8 @@ async def system(
 ) -> AsyncIterator[System]:
     folder = tmp_path_factory.mktemp("system")
     config = models(upstream.url, *MODELS)
+    lenient = {"model": "openai/words-3", "api_base": upstream.url, "api_key": "k", "use_chat_completions_api": True}
+    config["model_list"].append({"model_name": "lenient", "litellm_params": {**lenient, "drop_params": True}})
     if request.param == "embedded":
         (port,) = free_ports(1)
         service = embedded(config, folder, port)

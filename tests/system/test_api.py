@@ -271,3 +271,15 @@ async def test_fifty_streams_at_once_are_not_mixed(system: System) -> None:
 
     async with httpx.AsyncClient(headers=HEADERS, timeout=60) as http:
         await asyncio.gather(*(one(http) for _ in range(50)))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_is_left_out_where_that_is_allowed_is_told_in_a_header(system: System, *, stream: bool) -> None:
+    body = {"input": "hello", "stream": stream, "tools": [{"type": "web_search"}, {"type": "function", "name": "f"}]}
+    async with httpx.AsyncClient(headers={"authorization": f"Bearer {KEY}"}) as http:
+        answer = await http.post(f"{system.url}/v1/responses", json={"model": "lenient", **body})
+        assert (answer.status_code, answer.headers["x-warren-dropped"]) == (200, "tools[0]")
+        answer = await http.post(f"{system.url}/v1/responses", json={"model": "words-3", **body})
+        assert answer.status_code == 400
+        assert answer.json()["error"]["param"] == "tools[0].type"
+        assert "x-warren-dropped" not in answer.headers

@@ -36,6 +36,8 @@ def headers(head: Head | None, model: str) -> dict[str, str]:
         known["x-warren-attempt"] = str(head.tries)
         if head.deployment is not None:
             known["x-warren-deployment"] = head.deployment.encode("ascii", "replace").decode()
+        if head.dropped:
+            known["x-warren-dropped"] = ", ".join(head.dropped)
     return known
 
 

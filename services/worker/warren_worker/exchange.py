@@ -13,6 +13,7 @@ from warren.contracts import UpstreamCall, Usage
 from warren.errors import Cancelled, InvalidRequest, WarrenError
 from warren.events import Event
 from warren.responses import Item
+from warren_worker import dropping
 from warren_worker.assembler import Assembler
 from warren_worker.dialect import Call, Conversation
 from warren_worker.provider import Endpoint
@@ -49,6 +50,8 @@ class Calls:
 
     def __init__(self, upstream: Upstream, attempt: str, deadline: float) -> None:
         self.made: list[UpstreamCall] = []
+        self.dropped: tuple[str, ...] = ()
+        """What the latest call left out of the request."""
         self._upstream = upstream
         self._attempt = attempt
         self._deadline = deadline
@@ -61,7 +64,9 @@ class Calls:
         Raises:
             WarrenError: there is no answer, or it did not come to a good end.
         """
-        call = endpoint.dialect.call(conversation, endpoint.model)
+        call, conversation, self.dropped = dropping.call(
+            endpoint.dialect, conversation, endpoint.model, drop=endpoint.drops
+        )
         validator = _validator(call.schema) if call.schema is not None else None
         note = _Note(endpoint)
         try:

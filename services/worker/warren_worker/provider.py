@@ -47,6 +47,8 @@ class Endpoint:
     native: bool = False
     """It speaks the Responses API itself."""
     max_input_tokens: int | None = None
+    drops: bool = False
+    """What it cannot take is left out, and told."""
 
 
 @cache
@@ -94,6 +96,7 @@ def endpoint(deployment: Deployment, environ: Mapping[str, str]) -> Endpoint:
         timeout=params.timeout,
         first_event_timeout=params.stream_timeout,
         native=not chat,
+        drops=bool(params.drop_params),
         max_input_tokens=deployment.info.max_input_tokens,
     )
 

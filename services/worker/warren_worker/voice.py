@@ -75,4 +75,5 @@ class Voice:
             worker=self._worker,
             deployment=self.deployment,
             tries=max(1, len(self._calls.made)),
+            dropped=self._calls.dropped,
         )
