@@ -76,10 +76,10 @@ def either(
 
 
 @contextmanager
-def alone(upstream: FakeProvider, folder: Path) -> Iterator[str]:
+def alone(upstream: FakeProvider, folder: Path, **params: object) -> Iterator[str]:
     """The base URL of a Warren in one process."""
     (port,) = free_ports(1)
-    service = embedded(models(upstream.url, MODEL, *OTHERS), folder, port)
+    service = embedded(models(upstream.url, MODEL, *OTHERS, **params), folder, port)
     try:
         asyncio.run(ready(f"http://127.0.0.1:{port}"))
         with tapped(f"http://127.0.0.1:{port}") as url:

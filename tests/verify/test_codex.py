@@ -1,4 +1,7 @@
-"""OpenAI's Codex CLI, which speaks nothing but the Responses API, with a model that speaks Chat Completions."""
+"""OpenAI's Codex CLI, which speaks nothing but the Responses API, with a model that speaks Chat Completions.
+
+It offers a hosted `web_search` by itself, which such a model cannot take: `drop_params` leaves it out.
+"""
 
 import json
 import os
@@ -16,7 +19,6 @@ CODEX = Path(__file__).parents[1] / "clients" / "codex" / "node_modules" / ".bin
 CONFIG = """
 model = "{model}"
 model_provider = "warren"
-web_search = "disabled"
 
 [model_providers.warren]
 name = "Warren"
@@ -33,7 +35,7 @@ supports_websockets = {websockets}
 def test_codex_runs_a_command_and_tells_what_came_of_it(websockets: str, tmp_path: Path) -> None:
     home = tmp_path / "codex"
     home.mkdir()
-    with provider_in_thread() as upstream, alone(upstream, tmp_path) as url:
+    with provider_in_thread() as upstream, alone(upstream, tmp_path, drop_params=True) as url:
         (home / "config.toml").write_text(CONFIG.format(model=MODEL, url=url, websockets=websockets))
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         ran = subprocess.run(
