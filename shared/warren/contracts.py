@@ -19,6 +19,8 @@ from warren.errors import WarrenError
 from warren.responses import Item, items
 
 Terminal = Literal["completed", "incomplete", "failed", "cancelled"]
+_SAID = frozenset({"completed", "incomplete"})
+"""How that ends which belongs in its conversation."""
 
 
 class Contract(BaseModel):
@@ -258,13 +260,15 @@ class Outcome(Message):
     def of(
         cls, job: Job, request: Item, response: Item, *, attempt: str, error: WarrenError | None = None, **more: Any
     ) -> Self:
-        """How this job ended. With `store: false` that is no content at all, only that it did.
+        """How this job ended. With `store: false` that is no content, only that it did; but what is said in a
+        conversation belongs there all the same.
 
         `request` is the request's body with every reference in its input replaced by what it names.
         """
         store = request.get("store") is not False
-        body = to_json(response, inf_nan_mode="null") if store else b""
-        said = to_json(items(request.get("input") or []), inf_nan_mode="null") if store else b""
+        told = store or (job.conversation is not None and response["status"] in _SAID)
+        body = to_json(response, inf_nan_mode="null") if told else b""
+        said = to_json(items(request.get("input") or []), inf_nan_mode="null") if told else b""
         return cls(
             response_id=job.response_id,
             account=job.account,

@@ -93,6 +93,8 @@ def _tool(tool: Item) -> Item:
             shown["headers"] = None
         case {"type": "code_interpreter", "container": {"network_policy": {"domain_secrets": _} as policy} as box}:
             shown["container"] = {**box, "network_policy": _without_secrets(policy)}
+        case {"type": "namespace", "tools": list(inner)}:
+            shown["tools"] = [_tool(one) for one in inner]
         case {"type": "shell", "environment": {"network_policy": {"domain_secrets": _} as policy} as box}:
             shown["environment"] = {**box, "network_policy": _without_secrets(policy)}
     return shown

@@ -30,6 +30,7 @@ from warren.contracts import (
 )
 from warren.errors import InvalidRequest, ModelNotFound, NotFound, Overloaded, RequestTooLarge, WarrenError
 from warren.ids import Signer
+from warren_gateway import repeated
 from warren_gateway.auth import Keys
 from warren_gateway.creating import LARGEST, Prepared, launch, prepare, read_body, start
 from warren_gateway.dispatch import dispatching
@@ -244,26 +245,34 @@ async def test_a_conversation_is_freed_when_its_job_cannot_be_sent(monkeypatch: 
         assert (leave.conversation_id, leave.response_id) == (CONVERSATION, prepared.job.response_id)
 
 
-@pytest.mark.parametrize("verdict", ["known", "other"])
-async def test_a_conversation_is_freed_when_the_key_was_used_before(verdict: Any) -> None:
-    async with world(
-        enter=Entered(verdict="entered"), open=Opened(verdict=verdict, response_id="resp_before")
-    ) as w:  # fmt: skip
+async def test_the_conversation_of_a_detached_job_is_the_ledgers_to_lock() -> None:
+    async with world(open=InvalidRequest("locked", code="conversation_locked")) as w:
         prepared = await w.prepare(conversation=CONVERSATION, keyed=True)
-        opened = await start(w.gateway, prepared, background=False, key="k", fingerprint="f")
-        assert (opened.verdict, opened.response_id) == (verdict, "resp_before")
+        with pytest.raises(InvalidRequest) as refused:
+            await start(w.gateway, prepared, background=False, key="k", fingerprint="f")
+        assert refused.value.code == "conversation_locked"
         await w.settled()
-        assert "leave" in w.ledger.kinds()
+        assert not {"enter", "leave"} & set(w.ledger.kinds())
+        with pytest.raises(NotFound):
+            await w.prepare(conversation="conv_123", keyed=True)
 
 
-async def test_a_full_queue_is_told_of_and_the_conversation_freed() -> None:
-    async with world(enter=Entered(verdict="entered"), open=Overloaded("full")) as w:
-        prepared = await w.prepare(conversation=CONVERSATION, background=True)
+async def test_a_full_queue_is_told_of() -> None:
+    async with world(open=Overloaded("full")) as w:
+        prepared = await w.prepare(background=True)
         with pytest.raises(Overloaded) as refused:
             await start(w.gateway, prepared, background=True)
         assert refused.value.retry_after
-        await w.settled()
-        assert "leave" in w.ledger.kinds()
+
+
+@pytest.mark.parametrize("field", ["instructions", "user"])
+async def test_what_is_repeated_in_every_response_is_not_too_large(field: str) -> None:
+    large: Any = {field: "x" * repeated.LARGEST}
+    async with world() as w:
+        await w.prepare(input="x" * repeated.LARGEST)
+        with pytest.raises(RequestTooLarge) as refused:
+            await w.prepare(**large)
+        assert (refused.value.status, refused.value.param) == (413, field)
 
 
 async def test_a_detached_job_travels_in_its_opening() -> None:

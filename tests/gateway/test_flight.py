@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from warren.contracts import Flag, Head, Part
 from warren.errors import Interrupted
-from warren_gateway.flight import DOUBT, KEPT, UNREAD, Flight, Taken
+from warren_gateway.flight import DOUBT, KEPT, REPEATED, UNREAD, Flight, Taken
 
 ATTEMPTS = st.sampled_from(["a", "b", "c"])
 CLAIMANTS = st.sampled_from(["a", "b", "c", "d", "e"])
@@ -288,12 +288,20 @@ def test_while_it_is_being_ended_nothing_more_is_taken() -> None:
 def test_a_client_that_does_not_read_is_given_up() -> None:
     one = flight()
     size = 64 * 1024
-    for number in range(UNREAD // size):
+    for number in range(UNREAD // size + REPEATED):
         one.take(part("a", number, number, number), b"x" * size, 0.0)
     assert not one.overrun
     one.take(part("a", one.number, one.number, one.number), b"x", 0.0)
     assert one.overrun
     assert one.abandoned
+
+
+def test_what_is_large_may_be_repeated_before_the_client_has_read_it() -> None:
+    one = flight()
+    size = 4 * UNREAD
+    for number in range(REPEATED):
+        one.take(part("a", number, number, number), b"x" * size, 0.0)
+    assert not one.overrun
 
 
 def test_a_json_answer_may_be_of_any_size() -> None:

@@ -73,6 +73,8 @@ def test_a_frame_that_is_too_much_is_not_parsed() -> None:
 def test_a_lane_is_a_short_name() -> None:
     assert frames.lane({}) is None
     assert frames.lane({"stream_id": "a"}) == "a"
+    assert frames.lane({"response": {"stream_id": "b"}}) == "b"
+    assert frames.lane({"stream_id": "a", "response": {"stream_id": "b"}}) == "a"
     for bad in (5, "", "x" * 129, ["a"]):
         with pytest.raises(InvalidRequest) as refused:
             frames.lane({"stream_id": bad})

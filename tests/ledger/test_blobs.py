@@ -101,3 +101,11 @@ async def test_blobs_count_in_the_size_of_a_chain(store: Store, clock: Clock, mo
     await store.put([await deposited(store, one, clock() + 60)])
     with pytest.raises(ContextLengthExceeded):
         await store.chain(one.response_id, ACCOUNT)
+
+
+async def test_a_blob_of_what_is_not_stored_goes_in_its_time(store: Store, clock: Clock) -> None:
+    one = await deposited(store, outcome(store=False), clock() + 60)
+    assert (await store.put([one]))[0].won
+    assert await store.blobs.withdraw(one.response_id, ACCOUNT, "outcome", 0) is not None
+    clock.ahead = 61
+    assert await store.blobs.withdraw(one.response_id, ACCOUNT, "outcome", 0) is None

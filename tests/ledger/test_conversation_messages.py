@@ -230,7 +230,15 @@ async def test_a_response_without_an_answer_only_frees_its_conversation(
     assert await entered(ledger, id_, fresh()) == "entered"
 
 
-async def test_a_response_that_is_not_stored_leaves_nothing_but_the_lock(ledger: handlers.Conversations) -> None:
+async def test_a_response_that_is_not_stored_is_said_all_the_same(ledger: handlers.Conversations) -> None:
+    id_, response_id = await started(ledger), fresh()
+    await entered(ledger, id_, response_id)
+    await ledger.settle(ended(id_, response_id=response_id, store=False), won=True)
+    assert len(said(await listed(ledger, id_))) == 2
+    assert await entered(ledger, id_, fresh()) == "entered"
+
+
+async def test_what_is_too_large_to_be_told_only_frees_its_conversation(ledger: handlers.Conversations) -> None:
     id_, response_id = await started(ledger), fresh()
     await entered(ledger, id_, response_id)
     await ledger.settle(ended(id_, response_id=response_id, store=False, body=b"", said=b""), won=True)

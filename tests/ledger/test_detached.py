@@ -6,14 +6,13 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.ledger.making import ACCOUNT, fresh, message, outcome
 from tests.rig.legal import check_stream, parse_sse
-from warren import blobs, events, sse
+from warren import blobs, events, ids, sse
 from warren.bus import LEDGER_ASK, LEDGER_WRITE, LOGGED, dead, jobs
 from warren.bus.memory import MemoryBroker, MemoryBus
 from warren.contracts import (
@@ -34,6 +33,7 @@ from warren.contracts import (
     Logged,
     Message,
     Open,
+    OpenConversation,
     Opened,
     Outcome,
     Part,
@@ -46,10 +46,10 @@ from warren.contracts import (
 )
 from warren.errors import InvalidRequest, NotFound, Overloaded
 from warren.responses import blank
-from warren_ledger import ends, ledger, runs
+from warren_ledger import batch, ends, ledger, runs
 from warren_ledger.ledger import recording
 from warren_ledger.patience import until_there
-from warren_ledger.store.sqlite import SqliteStore
+from warren_ledger.store import Store
 
 pytestmark = pytest.mark.anyio
 
@@ -107,6 +107,7 @@ class Rig:
     gateway: MemoryBus
     worker: Worker
     logged: list[str]
+    store: Store
 
     async def open(self, job: Job, *, background: bool = True, key: str | None = None, asked: str = "f") -> Opened:
         opening = Open(
@@ -143,12 +144,17 @@ class Rig:
         assert isinstance(answer, Fetched)
         return json.loads(answer.payload)
 
+    async def conversation(self) -> str:
+        id_ = ids.new("conv")
+        await self.gateway.call(LEDGER_WRITE, OpenConversation(conversation_id=id_, account=ACCOUNT, created_at=1.0))
+        return id_
+
     async def end(self, one: Outcome) -> Any:
         return await self.gateway.call(LEDGER_WRITE, one)
 
 
 @pytest.fixture
-async def rig(tmp_path: Path, anyio_backend: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
+async def rig(store: Store, anyio_backend: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
     monkeypatch.setattr(ledger, "_ON_ITS_WAY", 0.1)
     for name, seconds in {"PATIENCE": 0.3, "SURE": 0.05, "_LAST_WORDS": 0.1}.items():
         monkeypatch.setattr(runs, name, seconds)
@@ -156,7 +162,6 @@ async def rig(tmp_path: Path, anyio_backend: str, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(ends, name, seconds)
     broker = MemoryBroker(length=50)
     async with (
-        SqliteStore.open(tmp_path / "warren.db") as store,
         broker.open() as inside,
         broker.open() as outside,
         broker.open() as other,
@@ -173,7 +178,7 @@ async def rig(tmp_path: Path, anyio_backend: str, monkeypatch: pytest.MonkeyPatc
             other.serve(jobs("openai"), worker.take),
             outside.listen([LOGGED], hear),
         ):
-            yield Rig(outside, worker, logged)
+            yield Rig(outside, worker, logged, store)
 
 
 def job(response_id: str | None = None, **changes: Any) -> Job:
@@ -456,6 +461,46 @@ async def test_a_key_stands_for_one_request(rig: Rig) -> None:
     assert await rig.fetch(one.response_id) is None
 
 
+async def test_equal_requests_share_their_conversation_and_others_wait(rig: Rig) -> None:
+    id_ = await rig.conversation()
+    one, equal, other = (job(conversation=id_, request={"background": False}) for _ in range(3))
+    assert (await rig.open(one, background=False, key="k")).verdict == "opened"
+    assert (await rig.open(one, background=False, key="k")).verdict == "opened", "delivered again"
+    assert await rig.open(equal, background=False, key="k") == Opened(verdict="known", response_id=one.response_id)
+    for key in (None, "l"):
+        with pytest.raises(InvalidRequest) as refused:
+            await rig.open(other, background=False, key=key)
+        assert (refused.value.code, refused.value.param) == ("conversation_locked", "conversation")
+    with pytest.raises(NotFound):
+        await rig.open(job(conversation="conv_gone"))
+    await rig.worker.claim(one, "a")
+    await rig.end(end(one.response_id, "a", background=False, conversation=id_))
+    assert (await rig.open(other, background=False, key="l")).verdict == "opened", "its key was not used up"
+
+
+async def test_of_equal_requests_at_the_same_time_one_runs_in_the_conversation(rig: Rig) -> None:
+    id_ = await rig.conversation()
+    opened = await asyncio.gather(*(rig.open(job(conversation=id_), key="k") for _ in range(8)))
+    assert sorted(one.verdict for one in opened) == ["known"] * 7 + ["opened"]
+    assert len({one.response_id for one in opened}) == 1
+
+
+async def test_a_conversation_is_free_when_its_job_cannot_be_sent(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    id_ = await rig.conversation()
+    send = MemoryBus.send
+
+    async def full(self: MemoryBus, to: str, message: Message, **how: Any) -> None:
+        if to == jobs("openai"):
+            raise Overloaded("full")
+        await send(self, to, message, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryBus, "send", full)
+        with pytest.raises(Overloaded):
+            await rig.open(job(conversation=id_), key="k")
+    assert (await rig.open(job(conversation=id_), key="k")).verdict == "opened"
+
+
 async def test_a_refused_run_frees_its_key_and_can_still_be_followed(rig: Rig) -> None:
     one = job(request={"background": False})
     await rig.open(one, background=False, key="k")
@@ -516,3 +561,105 @@ async def test_a_large_request_and_a_large_answer_are_kept_in_pieces(rig: Rig) -
     await rig.gateway.call(LEDGER_WRITE, late)
     assert (await rig.fetch(one.response_id))["status"] == "completed"
     assert sha256(await blobs.withdraw(rig.gateway, one.response_id, ACCOUNT, kept)).hexdigest() == kept.sha256
+
+
+async def _last(rig: Rig, response_id: str) -> list[dict[str, Any]] | None:
+    """The stream, once it has its last part."""
+    tailed = await rig.tail(response_id)
+    return parse_sse(tailed.payload) if tailed.parts and tailed.parts[-1].flags & Flag.LAST else None
+
+
+async def test_an_outcome_that_waits_to_be_written_comes_before_a_new_attempt(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = await rig.started()
+    monkeypatch.setattr(batch, "_GATHER", 0.6)
+    rig.worker.at.discard("a")
+    await rig.worker.bus.send(LEDGER_WRITE, end(one.response_id, "a"))
+    assert (await rig.worker.settled(one, "b")).verdict == "ended"
+    assert (await rig.fetch(one.response_id))["status"] == "completed"
+
+
+async def test_a_log_that_is_shut_behind_its_last_part_still_shows_it(rig: Rig) -> None:
+    one = await rig.started()
+    made = [*events.whole_item(0, HELLO), *events.end(response(one.response_id))]
+    await rig.worker.bus.send(LEDGER_WRITE, part(one.response_id, "a", 0, 3, *made, last=True))
+    await until_there(lambda: _last(rig, one.response_id), seconds=2)
+    await rig.end(end(one.response_id, "a"))
+    row = await rig.store.runs.find(one.response_id, ACCOUNT)
+    assert row is not None
+    await rig.store.runs.shut(row)
+    assert check_stream(await rig.stream(one.response_id))["status"] == "completed"
+    behind = await rig.tail(one.response_id, after=len(made) + 2)
+    assert behind.payload == b""
+
+
+async def test_a_json_answer_that_is_shut_behind_still_shows(rig: Rig) -> None:
+    one = job(stream=False, request={"background": False, "stream": False})
+    await rig.open(one, background=False, key="k")
+    await rig.worker.claim(one, "a")
+    last = Part(one.response_id, "a", 0, 0, -1, 2, int(Flag.LAST), Head(worker="w", status=200))
+    await rig.worker.bus.send(LEDGER_WRITE, Chunks(parts=(last,), payload=b"{}"))
+    await rig.end(end(one.response_id, "a", background=False))
+    row = await rig.store.runs.find(one.response_id, ACCOUNT)
+    assert row is not None
+    await rig.store.runs.shut(row)
+    assert (await rig.tail(one.response_id)).payload == b"{}"
+
+
+async def test_what_said_its_last_part_has_the_end_that_was_said(rig: Rig) -> None:
+    one = await rig.started()
+    rig.worker.ends = False
+    made = [*events.whole_item(0, HELLO), *events.end(response(one.response_id))]
+    await rig.worker.bus.send(LEDGER_WRITE, part(one.response_id, "a", 0, 3, *made, last=True))
+    await until_there(lambda: _last(rig, one.response_id), seconds=2)
+    cancelling = asyncio.create_task(rig.cancel(one.response_id))
+
+    async def shut() -> bool | None:
+        row = await rig.store.runs.find(one.response_id, ACCOUNT)
+        return True if row is not None and row.fence == "end" else None
+
+    await until_there(shut, seconds=2)
+    await rig.end(end(one.response_id, "a"))
+    assert (await cancelling)["status"] == "completed"
+    assert check_stream(await rig.stream(one.response_id))["status"] == "completed"
+
+
+async def test_a_part_that_never_comes_does_not_keep_anybody_waiting(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "LOST", 0.2)
+    one = await rig.started()
+    made = [*events.whole_item(0, HELLO), *events.end(response(one.response_id))]
+    await rig.worker.bus.send(LEDGER_WRITE, part(one.response_id, "a", 0, 3, *made[:3]))
+    await rig.worker.bus.send(LEDGER_WRITE, part(one.response_id, "a", 2, 8, *made[5:], last=True))
+    await rig.end(end(one.response_id, "a"))
+
+    async def behind() -> Tailed | None:
+        tailed = await rig.tail(one.response_id, after=5)
+        return tailed if tailed.parts else None
+
+    assert await until_there(behind, seconds=5) is not None
+    told = await rig.stream(one.response_id)
+    assert (told[-1]["type"], told[-1]["error"]["code"], told[-1]["sequence_number"]) == ("error", "interrupted", 6)
+
+
+async def test_deleting_a_response_frees_its_key(rig: Rig) -> None:
+    one = job(request={"background": False})
+    await rig.open(one, background=False, key="k")
+    await rig.worker.claim(one, "a")
+    await rig.end(end(one.response_id, "a", background=False))
+    assert (await rig.open(job(), background=False, key="k")).verdict == "known"
+    assert await rig.gateway.call(LEDGER_WRITE, Delete(response_id=one.response_id, account=ACCOUNT)) == Deleted(
+        found=True
+    )
+    assert (await rig.open(job(), background=False, key="k", asked="other")).verdict == "opened"
+
+
+async def test_a_key_whose_run_was_never_opened_can_be_used(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = fresh()
+    await rig.store.runs.reserve(f"{ACCOUNT}\0k", "f", lost, time.time() + 600)
+    assert (await rig.open(job(), background=False, key="k")).response_id == lost
+    monkeypatch.setattr(runs, "_OPENING", -60.0)
+    monkeypatch.setattr(runs, "_LOOKING", 0.05)
+    one = job()
+    assert await rig.open(one, background=False, key="k") == Opened(verdict="opened", response_id=one.response_id)
+    assert (await rig.open(job(), background=False, key="k")).response_id == one.response_id

@@ -3,8 +3,11 @@
 import asyncio
 import time
 from secrets import token_hex
+from typing import Any
 
 import pytest
+import structlog
+from pymongo import MongoClient
 
 from tests.ledger.making import ACCOUNT, call, outcome
 from tests.ledger.test_runs import begin, part, run, working
@@ -14,6 +17,7 @@ from warren.errors import LedgerUnavailable
 from warren.settings import Complaint
 from warren_ledger.patience import until_there
 from warren_ledger.store.mongo import MongoStore
+from warren_ledger.store.mongo.reach import READ
 from warren_ledger.store.runs import END, Run, Span
 
 pytestmark = pytest.mark.anyio
@@ -198,3 +202,13 @@ async def test_a_record_says_by_what_it_is_looked_up(mongo: MongoStore) -> None:
     await mongo.delete(one.response_id, ACCOUNT)
     found = await mongo._responses.find_one({"_id": one.response_id})
     assert not {"metadata", "item_ids", "body"} & found.keys()
+
+
+async def test_an_index_may_take_its_time() -> None:
+    with Mongod("--setParameter", "enableTestCommands=1") as server, MongoClient[Any](server.url) as client:
+        slow = {"failCommands": ["createIndexes"], "blockConnection": True, "blockTimeMS": 1000 * READ + 300}
+        client.admin.command({"configureFailPoint": "failCommand", "mode": {"times": 1}, "data": slow})
+        with structlog.testing.capture_logs() as lines:
+            async with MongoStore.open(server.url) as store:
+                await indexed(store)
+        assert lines == []

@@ -102,11 +102,14 @@ async def test_what_runs_in_the_background_is_visible_and_nothing_else(store: St
 
 async def test_a_key_stands_for_the_first_response(store: Store, clock: Clock) -> None:
     until = clock() + 60
+    assert await store.runs.holder("acme\0k") is None
     assert await store.runs.reserve("acme\0k", "f", "resp_1", until) == ("resp_1", "f")
     assert await store.runs.reserve("acme\0k", "f", "resp_1", until) == ("resp_1", "f")
+    assert await store.runs.holder("acme\0k") == ("resp_1", "f")
     assert await store.runs.reserve("acme\0k", "g", "resp_2", until) == ("resp_1", "f")
     assert await store.runs.reserve("other\0k", "g", "resp_2", until) == ("resp_2", "g")
     clock.ahead = 61
+    assert await store.runs.holder("acme\0k") is None
     assert await store.runs.reserve("acme\0k", "g", "resp_2", until + 60) == ("resp_2", "g")
 
 

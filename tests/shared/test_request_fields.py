@@ -70,10 +70,7 @@ ROWS: dict[str, Row] = {
     "stream": Row(value=True, chat=Ours(), native=False),
     "stream_options": Row({"include_obfuscation": True}, Ours(), native=False, beside={"stream": True}),
     "background": Row(value=True, chat=Ours(), echo=True, native=False),
-    "background_options": Row(
-        {"completion_window": "2h"}, Refused("background_options.completion_window"), native=False,
-        beside={"background": True},
-    ),
+    "background_options": Row({"completion_window": "soonest"}, Ours(), native=False, beside={"background": True}),
     "metadata": Row({"a": "b"}, Ours(), {"a": "b"}),
     "max_output_tokens": Row(99, Says({"max_tokens": 99}), 99),
     "max_tool_calls": Row(3, Ours(), 3),

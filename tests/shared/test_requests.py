@@ -114,6 +114,16 @@ BAD: list[tuple[bytes | dict[str, Any], str | None, str]] = [
         "invalid_value",
     ),
     (
+        {**ASK, "background": True, "background_options": {"completion_window": "2h"}},
+        "background_options.completion_window",
+        "unsupported_parameter",
+    ),
+    (
+        {**ASK, "background": True, "background_options": {"continuation_id": "c"}},
+        "background_options.continuation_id",
+        "unsupported_parameter",
+    ),
+    (
         {**ASK, "background": True, "stream": True, "background_options": {"completion_window": "8h"}},
         "background_options.completion_window",
         "invalid_value",

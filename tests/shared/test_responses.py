@@ -103,6 +103,13 @@ def test_what_was_left_open_is_echoed_as_what_holds() -> None:
     assert search == {"type": "web_search", "filters": None, "search_context_size": "medium", "user_location": None}
 
 
+def test_the_tools_of_a_namespace_are_echoed_like_any_others() -> None:
+    inner = {"type": "function", "name": "f", "parameters": {"type": "object"}}
+    space = {"type": "namespace", "name": "n", "description": "d", "tools": [inner]}
+    response = blank({"model": "m", "tools": [space]}, response_id="resp_1", created_at=0)
+    assert response["tools"] == [{**space, "tools": [{**inner, "description": None, "strict": True}]}]
+
+
 def test_a_conversation_is_echoed_as_an_object() -> None:
     for named in ("conv_1", {"id": "conv_1"}):
         response = blank({**ASK, "conversation": named}, response_id="resp_1", created_at=0)

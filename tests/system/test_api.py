@@ -92,7 +92,7 @@ async def test_unknown_and_forged_ids_are_refused_by_name(system: System) -> Non
     async with system.client() as client:
         made = await client.responses.create(model="words-3", input="hello")
         forged = made.id[:-1] + ("0" if made.id[-1] != "0" else "1")
-        for unknown in ("resp_123", forged, "nonsense"):
+        for unknown in ("resp_123", forged, "nonsense", (await client.conversations.create()).id):
             with pytest.raises(openai.BadRequestError) as refused:
                 await client.responses.create(model="words-3", input="x", previous_response_id=unknown)
             assert refused.value.code == "previous_response_not_found"
@@ -251,6 +251,21 @@ async def test_large_bodies_are_served(system: System, megabytes: int) -> None:
         assert made.status == "completed"
         assert len(system.upstream.asked(unique)[0].said) == megabytes
         assert await client.responses.retrieve(made.id) == made
+
+
+@pytest.mark.parametrize("background", [False, True])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_large_instructions_are_repeated_or_refused(system: System, *, stream: bool, background: bool) -> None:
+    body = {"model": "words-3", "input": "hello", "stream": stream, "background": background}
+    async with httpx.AsyncClient(headers=HEADERS, timeout=30) as http:
+        served = await http.post(f"{system.url}/v1/responses", json=body | {"instructions": "x" * 4_000_000})
+        assert served.status_code == 200, served.text
+        shown = check_stream(parse_sse(served.content)) if stream else served.json()
+        assert len(shown["instructions"]) == 4_000_000
+        for size in (4_200_000, 9_000_000, 30_000_000):
+            refused = await http.post(f"{system.url}/v1/responses", json=body | {"instructions": "x" * size})
+            error = refused.json()["error"]
+            assert (refused.status_code, error["code"], error["param"]) == (413, "request_too_large", "instructions")
 
 
 async def test_bodies_that_are_too_large_are_refused(system: System) -> None:

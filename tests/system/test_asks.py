@@ -1,5 +1,6 @@
 """Questions about a request: how many tokens it has, and the same said in fewer."""
 
+import asyncio
 import json
 from typing import Any
 from uuid import uuid4
@@ -99,6 +100,20 @@ async def test_what_a_provider_refuses_is_an_http_error(system: System) -> None:
         body = {"model": "status-401-999", "input": "x"}
         answer = await http.post(f"{system.url}/v1/responses/compact", json=body)
         assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_auth")
+
+
+async def test_a_client_that_leaves_takes_its_question_with_it(system: System) -> None:
+    marker = uuid4().hex
+    async with httpx.AsyncClient(base_url=f"{system.url}/v1", headers=HEADERS) as client:
+        asking = asyncio.create_task(client.post("/responses/compact", json={"model": "drip", "input": marker}))
+        async with asyncio.timeout(30):
+            while not system.upstream.asked(marker):
+                await asyncio.sleep(0.01)
+            asking.cancel()
+            (call,) = system.upstream.asked(marker)
+            while call.ended is None:
+                await asyncio.sleep(0.01)
+    assert not call.finished
 
 
 async def test_questions_need_the_key(system: System) -> None:

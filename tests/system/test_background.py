@@ -93,6 +93,31 @@ async def test_a_background_stream_is_legal_and_can_be_read_again_from_anywhere(
             assert rest.content.endswith(b"data: [DONE]\n\n")
 
 
+@pytest.mark.parametrize(
+    ("model", "more"),
+    [
+        ("words-20", {}),
+        ("native-words-20", {}),
+        ("reason", {"stream_options": {"include_obfuscation": True}}),
+        ("parallel", {"tools": [{"type": "function", "name": "lookup", "parameters": {}}]}),
+        ("fail-3", {}),
+    ],
+)
+async def test_a_stream_is_resumed_behind_every_event_byte_for_byte(
+    system: System, model: str, more: dict[str, Any]
+) -> None:
+    async with client(system) as http:
+        answer = await http.post("/responses", json=BACKGROUND | {"model": model, "stream": True} | more)
+        events = parse_sse(answer.content)
+        url = f"/responses/{check_stream(events)['id']}?stream=true"
+        frames = answer.content.split(b"\n\n")
+        assert (len(frames), frames[-2:]) == (len(events) + 2, [b"data: [DONE]", b""])
+        assert (await http.get(url)).content == answer.content
+        for after in range(len(events)):
+            rest = await http.get(f"{url}&starting_after={after}")
+            assert rest.content == b"\n\n".join(frames[after + 1 :])
+
+
 async def test_a_client_that_leaves_a_background_stream_comes_back(system: System) -> None:
     async with client(system) as http:
         seen: list[dict[str, Any]] = []

@@ -108,6 +108,25 @@ async def test_responses_are_said_in_a_conversation(system: System, stream: bool
         assert asked_with.count(text) == 1
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_is_not_stored_is_said_in_its_conversation_all_the_same(system: System, stream: bool) -> None:
+    unique = uuid4().hex
+    async with system.client() as client:
+        made = await client.conversations.create()
+        asked: Any = {"model": "words-3", "input": f"one {unique}", "conversation": made.id, "store": False}
+        if stream:
+            async with client.responses.stream(**asked) as events:
+                response = await events.get_final_response()
+        else:
+            response = await client.responses.create(**asked)
+        assert await texts(client, made.id) == [f"one {unique}", response.output_text.strip()]
+        with pytest.raises(openai.NotFoundError):
+            await client.responses.retrieve(response.id)
+        await client.responses.create(model="words-3", input=f"two {unique}", conversation=made.id)
+    (call,) = system.upstream.asked(f"two {unique}")
+    assert f"one {unique}" in json.dumps(call.said)
+
+
 async def test_two_at_a_time_are_refused_and_nothing_partial_is_seen(system: System) -> None:
     async with system.client() as client:
         made = await client.conversations.create()
@@ -160,13 +179,15 @@ BAD = [
     ("", json.dumps({"metadata": {str(n): "" for n in range(17)}}).encode(), "metadata", "object_above_max_properties"),
     ("/{id}", b"{}", "metadata", "missing_required_parameter"),
     ("/{id}/items", b"{}", "items", "missing_required_parameter"),
+    ("", json.dumps({"items": [user("x") | {"id": "msg_1"}] * 2}).encode(), "items", None),
+    ("/{id}/items", json.dumps({"items": [user("x") | {"id": "msg_1"}] * 2}).encode(), "items", None),
     ("/{id}/items", json.dumps({"items": [user("x")] * 21}).encode(), "items", "array_above_max_length"),
 ]
 
 
 @pytest.mark.parametrize(("path", "body", "param", "code"), BAD)
 async def test_bad_bodies_are_refused_in_openais_words(
-    system: System, path: str, body: bytes, param: str | None, code: str
+    system: System, path: str, body: bytes, param: str | None, code: str | None
 ) -> None:
     async with httpx.AsyncClient(headers=HEADERS) as http:
         made = await http.post(f"{system.url}/v1/conversations")

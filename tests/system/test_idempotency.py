@@ -58,6 +58,34 @@ async def test_who_comes_while_it_runs_joins_it(system: System, stream: bool) ->
 
 
 @pytest.mark.parametrize("stream", [False, True])
+async def test_who_comes_while_it_runs_joins_it_in_its_conversation(system: System, stream: bool) -> None:
+    async with client(system) as http:
+        conversation = (await http.post("/conversations")).json()["id"]
+        body = request("words-40-50", stream=stream, conversation=conversation)
+        answers = await asyncio.gather(*(http.post("/responses", json=body) for _ in range(4)))
+        assert len({answer.content for answer in answers}) == 1
+        assert sorted(REPLAYED in answer.headers for answer in answers) == [False, True, True, True]
+        assert len((await http.get(f"/conversations/{conversation}/items")).json()["data"]) == 2
+        assert (await http.post("/responses", json=body)).content == answers[0].content
+    assert len(system.upstream.asked(body["input"])) == 1
+
+
+async def test_another_key_waits_for_the_conversation_and_is_not_used_up(system: System) -> None:
+    async with client(system) as http, client(system) as other:
+        conversation = (await http.post("/conversations")).json()["id"]
+        body = request("words-40-50", conversation=conversation)
+        first = asyncio.create_task(http.post("/responses", json=body))
+        while not system.upstream.asked(body["input"]):
+            await asyncio.sleep(0.02)
+        locked = await other.post("/responses", json=body)
+        assert (locked.status_code, locked.json()["error"]["code"]) == (400, "conversation_locked")
+        assert (await first).status_code == 200
+        again = await other.post("/responses", json=body)
+        assert again.status_code == 200
+        assert REPLAYED not in again.headers
+
+
+@pytest.mark.parametrize("stream", [False, True])
 async def test_a_client_that_has_left_finds_its_answer(system: System, stream: bool) -> None:
     body = request("words-40-50", stream=stream)
     async with client(system) as http:

@@ -179,12 +179,14 @@ async def ask_nothing(socket: ClientConnection, **fields: Any) -> Json:
     return final
 
 
-async def test_who_fails_to_go_on_must_begin_anew(system: System) -> None:
+@pytest.mark.parametrize("nested", [False, True])
+async def test_who_fails_to_go_on_must_begin_anew(system: System, *, nested: bool) -> None:
     async with opened(system.url) as socket:
         first = await ask(socket, input="one", store=False)
-        event = await refused(
-            socket, model="status-400-999", input="two", store=False, previous_response_id=first["id"]
-        )
+        fields = {"model": "status-400-999", "input": "two", "store": False, "previous_response_id": first["id"]}
+        frame = {"response": fields} if nested else fields
+        await socket.send(json.dumps({"type": "response.create", **frame}))
+        (event,) = await answer(socket)
         assert event["status"] == 400
         event = await refused(socket, input="two", store=False, previous_response_id=first["id"])
         assert event["error"]["code"] == "previous_response_not_found"

@@ -153,6 +153,23 @@ async def test_a_restarted_broker_costs_nothing(fleet: Fleet) -> None:
             assert_one_call(final)
 
 
+async def test_a_database_that_is_away_costs_nothing(fleet: Fleet) -> None:
+    async with client() as http:
+        seen = [Asked(f"<background {at}>", stream=True) for at in range(COUNT)]
+        streams = [asyncio.create_task(begin(http, fleet.urls[at % 2], one.marker, one)) for at, one in enumerate(seen)]
+        await under_way(fleet.upstream, COUNT)
+        fleet.database.kill()
+        await asyncio.sleep(12)  # longer than the streams last, and than workers and ledgers are doubted
+        fleet.database.start()
+        await asyncio.gather(*streams)
+        for one in seen:
+            assert one.final["status"] == "completed"
+            assert_one_call(one.final)
+            answer = await http.get(f"{fleet.urls[0]}/v1/responses/{one.final['id']}")
+            assert answer.json() == one.final
+    assert len(fleet.upstream.calls) == COUNT
+
+
 async def test_cancelling_stops_the_call_within_a_second_and_again_changes_nothing(fleet: Fleet) -> None:
     async with client() as http:
         seen = Asked("<to be cancelled>", stream=True)

@@ -1,5 +1,6 @@
 """Questions that are no response: tokens are counted and conversations compacted, natively or by our own means."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import time
@@ -14,9 +15,9 @@ from tests.worker.staging import ACCOUNT, SEALER, Stage, stage
 from tests.worker.test_run import said, turns
 from warren import ids
 from warren.blobs import deposit
-from warren.bus import jobs
-from warren.contracts import Ask, Fetched, Held, Outcome, Rebuild, Rebuilt
-from warren.errors import DeadlineExceeded, InvalidRequest, UpstreamError, UpstreamRefused, WarrenError
+from warren.bus import RESUME, jobs
+from warren.contracts import Ask, Cancel, Fetched, Held, Outcome, Rebuild, Rebuilt
+from warren.errors import Cancelled, DeadlineExceeded, InvalidRequest, UpstreamError, UpstreamRefused, WarrenError
 from warren.responses import Item
 from warren_gateway.server import listen, serving
 from warren_worker.ask import answer
@@ -116,9 +117,39 @@ async def test_a_provider_that_fails_is_an_error_whose_cost_is_kept() -> None:
 
 async def test_without_a_secret_nothing_is_compacted() -> None:
     async with stage("words-3", sealer=None) as on:
-        with pytest.raises(InvalidRequest):
+        with pytest.raises(InvalidRequest, match="Compacting a conversation needs a secret"):
             await asked(on, "compact", {"model": "words-3", "input": "hi"})
         assert not on.upstream.calls
+
+
+@pytest.mark.parametrize(
+    ("what", "more", "param"),
+    [
+        ("compact", {"image": {"context_compression": "enabled"}}, "image"),
+        ("compact", {"prompt_cache_options": {"mode": "explicit"}}, "prompt_cache_options.mode"),
+        ("input_tokens", {"personality": "friendly"}, "personality"),
+        ("input_tokens", {"tools": [{"type": "web_search"}]}, "tools[0].type"),
+    ],
+)
+async def test_what_a_chat_cannot_be_asked_is_refused_by_name(what: str, more: Item, param: str) -> None:
+    async with stage("words-3") as on:
+        with pytest.raises(InvalidRequest) as refused:
+            await asked(on, what, {"model": "words-3", "input": "hi", **more})
+        assert refused.value.param == param
+        assert not on.upstream.calls
+
+
+async def test_a_question_that_nobody_asks_any_more_is_stopped_and_its_cost_kept() -> None:
+    async with stage("think-60000") as on:
+        ask = asking("compact", {"model": "think-60000", "input": "hi"}, "think-60000")
+        waiting = asyncio.create_task(on.bus.call(jobs("openai"), ask, timeout=20))
+        while not on.upstream.calls:
+            await asyncio.sleep(0.01)
+        await on.bus.tell(RESUME, Cancel(response_id=ask.response_id))
+        with pytest.raises(Cancelled):
+            await waiting
+        (outcome,) = await on.ledger.until(lambda: on.ledger.all(Outcome))
+        assert [call.error for call in outcome.calls] == ["cancelled"]
 
 
 async def test_of_nothing_there_is_no_summary() -> None:

@@ -54,6 +54,10 @@ def test_calls_and_outputs_come_in_pairs(kind: str) -> None:
         assert (caught.value.message, caught.value.param, caught.value.code) == (message, "input", None)
 
 
+def test_an_output_of_a_tool_that_nobody_called_by_id_stands_for_itself() -> None:
+    check([said("user", "a"), {"type": "function_call_output", "call_id": None, "name": "x", "output": "done"}])
+
+
 def test_an_output_of_another_kind_is_no_answer() -> None:
     with pytest.raises(InvalidRequest):
         check([called("a"), answered("a", "custom_tool_call")])
@@ -95,6 +99,13 @@ def test_of_long_messages_the_newest_are_kept() -> None:
     long = "x" * conversation.KEPT * 3
     assert texts(kept_by_compaction([said("user", "a"), said("user", long * 2)])) == [long * 2]
     assert texts(kept_by_compaction([said("user", text) for text in (long, long, "b")])) == [long, "b"]
+
+
+def test_a_model_that_takes_little_is_shown_little_of_what_the_user_said() -> None:
+    long = "x" * 400
+    items = [said("user", long) for _ in range(10)]
+    assert len(kept_by_compaction(items, conversation.room(800))) == 3
+    assert kept_by_compaction(items, conversation.room(None)) == kept_by_compaction(items)
 
 
 def test_a_summary_is_asked_for_without_tools_or_formats() -> None:

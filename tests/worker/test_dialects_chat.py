@@ -277,6 +277,33 @@ def test_what_cannot_be_kept_is_refused(request_: Item, param: str) -> None:
     assert refused(**request_)[0] == param
 
 
+@pytest.mark.parametrize(
+    ("item", "param"),
+    [
+        ({"type": "function_call_output", "call_id": None, "output": "x"}, "input[0].call_id"),
+        (
+            {"role": "user", "content": [
+                {"type": "input_text", "text": "x", "prompt_cache_breakpoint": {"mode": "explicit"}}
+            ]},
+            "input[0].content[0].prompt_cache_breakpoint",
+        ),
+        (
+            {"role": "user", "content": [{"type": "input_file", "file_data": "x", "detail": "low"}]},
+            "input[0].content[0].detail",
+        ),
+    ],
+)  # fmt: skip
+def test_what_an_item_says_beyond_a_chat_is_refused(item: Item, param: str) -> None:
+    assert refused(input=[item])[0] == param
+
+
+def test_what_says_nothing_is_said_as_nothing() -> None:
+    empty = {"type": "message", "role": "assistant", "content": []}
+    answered = told(user("a"), empty, called("1", arguments=""), result("1"))[1]
+    assert answered["content"] == ""
+    assert answered["tool_calls"][0]["function"]["arguments"] == "{}"
+
+
 def test_openais_own_chat_knows_more_fields() -> None:
     assert isinstance(PROVIDER.chat, Chat)
     more: Item = {"moderation": {"model": "x"}, "prompt_cache_options": {"mode": "explicit"}}

@@ -43,6 +43,12 @@ def test_a_refusal_is_a_refusal() -> None:
     assert final["output"][0]["content"] == [{"type": "refusal", "refusal": "I won't."}]
 
 
+@pytest.mark.parametrize(("said", "shown"), [("flex", "flex"), ("on_demand", "auto"), (None, "auto")])
+def test_the_end_shows_how_the_provider_served_it(said: Any, shown: str) -> None:
+    final = answer({**chunk(content="a"), "service_tier": said}, chunk("stop"))
+    assert final["service_tier"] == shown
+
+
 def test_the_old_form_of_a_call_is_read() -> None:
     final = answer(
         chunk(function_call={"name": "f", "arguments": "{"}), chunk("function_call", function_call={"arguments": "}"})

@@ -20,7 +20,8 @@ log = structlog.get_logger("warren.gateway")
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 T = TypeVar("T")
 
-_GONE = 499
+GONE = 499
+"""The status of an answer that nobody waits for."""
 _EVENTS = {
     "cache-control": "no-cache",
     "x-accel-buffering": "no",
@@ -52,7 +53,7 @@ async def whole(request: Request, dispatch: Dispatch, flight: Flight, model: str
         dispatch.leave(flight)
     head = flight.head  # that of the last part: an earlier one may have said 200 of a call that failed after all
     if head is None and not body:
-        return Response(status_code=_GONE)
+        return Response(status_code=GONE)
     status = head.status if head is not None and head.status else 200
     return Response(body, status, headers(head, model), media_type="application/json")
 
@@ -72,7 +73,7 @@ async def stream(request: Request, dispatch: Dispatch, flight: Flight, model: st
             body = await flight.whole()
         finally:
             dispatch.leave(flight)
-        status = head.status if head is not None and head.status else _GONE
+        status = head.status if head is not None and head.status else GONE
         return Response(body, status, headers(head, model), media_type="application/json")
     return _Flying(dispatch, flight, gone, headers(head, model))
 
@@ -84,9 +85,9 @@ async def followed(
 
     A stream begins once it is sure that there will be one. `more`: headers besides those that the answer brings.
     """
-    piece = await _unless_gone(request.receive, _first(pieces) if streams else _last(pieces))
+    piece = await unless_gone(request.receive, _first(pieces) if streams else _last(pieces))
     if piece is None:
-        return Response(status_code=_GONE)
+        return Response(status_code=GONE)
     status = piece.head.status if piece.head is not None and piece.head.status else 200
     said = headers(piece.head, model) | more
     if streams and status == 200:
@@ -106,7 +107,7 @@ class Following(Response):
         self._first = first
 
     async def __call__(self, _scope: Any, receive: Any, send: Any) -> None:
-        await _unless_gone(receive, self._write(send))
+        await unless_gone(receive, self._write(send))
 
     async def _write(self, send: Any) -> None:
         """If the log cannot be read to its end, the connection is cut: nobody takes that for the end."""
@@ -146,7 +147,17 @@ def _closed() -> LedgerUnavailable:
     return LedgerUnavailable("This gateway is shutting down; ask another one with the same key.", retry_after=1)
 
 
-async def _unless_gone(receive: Receive, doing: Coroutine[Any, Any, T]) -> T | None:
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _abandoned(receive: Receive, flight: Flight) -> None:
+    await _left(receive)
+    flight.abandon()
+
+
+async def unless_gone(receive: Receive, doing: Coroutine[Any, Any, T]) -> T | None:
     """What comes of this; None once the client is gone, nobody goes on with it then."""
     work, gone = asyncio.create_task(doing), asyncio.create_task(_left(receive))
     try:
@@ -158,16 +169,6 @@ async def _unless_gone(receive: Receive, doing: Coroutine[Any, Any, T]) -> T | N
         for task in (work, gone):
             with suppress(asyncio.CancelledError, WarrenError):
                 await task
-
-
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _abandoned(receive: Receive, flight: Flight) -> None:
-    await _left(receive)
-    flight.abandon()
 
 
 class _Flying(Response):

@@ -22,10 +22,10 @@ from warren.errors import (
     PreviousNotFound,
     PublishUnknown,
     RequestTooLarge,
-    WarrenError,
 )
 from warren.requests import CreateResponse
 from warren.responses import TERMINAL
+from warren_gateway import repeated
 from warren_gateway.flight import Flight
 from warren_gateway.gateway import Gateway
 
@@ -41,7 +41,7 @@ _OPENING = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A job that can be sent. If it has a conversation, that is locked for it."""
+    """A job that can be sent."""
 
     job: Job
     """With its payload, however large."""
@@ -92,15 +92,17 @@ async def prepare(
     stream: bool | None = None,
     keyed: bool = False,
 ) -> Prepared:
-    """Find what the request is about, plan it, and lock its conversation.
+    """Find what the request is about, plan it, and lock its conversation; that of a detached one the ledger locks,
+    which knows whether it runs already.
 
     `before`: the items that a WebSocket remembers, a JSON array; the ledger is not asked for the previous response
     then. `stream` overrides what the body says. A `keyed` request runs detached, as one in the background does.
-    Whoever prepares a job sends it (`launch`, `start`) or gives it up (`abandon`).
+    Whoever prepares a job sends it (`launch`, `start`).
 
     Raises:
         WarrenError: why there can be no such job; nothing is locked then.
     """
+    await reading(repeated.check, body)
     previous = wanted.previous_response_id if before is None else None
     plan, provider, held = await planned(gateway, account, wanted.model, previous)
     background = bool(wanted.background)
@@ -125,7 +127,10 @@ async def prepare(
         payload=body if before is None else body + before,
     )
     if job.conversation is not None:
-        await _enter(gateway, job, job.conversation)
+        if not gateway.owns(account, job.conversation, "conv"):
+            raise unknown_conversation(job.conversation)
+        if not detached:
+            await _enter(gateway, job, job.conversation)
     return Prepared(job, provider)
 
 
@@ -185,21 +190,9 @@ async def start(
     except (CallTimeout, PublishUnknown):
         raise _unreachable() from None
     except Overloaded:
-        abandon(gateway, prepared)
         raise await gateway.dispatch.overloaded(prepared.provider) from None
-    except WarrenError:
-        abandon(gateway, prepared)
-        raise
     assert isinstance(opened, Opened)
-    if opened.verdict != "opened":
-        abandon(gateway, prepared)
     return opened
-
-
-def abandon(gateway: Gateway, prepared: Prepared) -> None:
-    """This job will not be sent: free what is locked for it."""
-    if prepared.job.conversation is not None:
-        gateway.dispatch.free(prepared.job)
 
 
 async def _light(gateway: Gateway, prepared: Prepared) -> Job:
@@ -210,13 +203,14 @@ async def _light(gateway: Gateway, prepared: Prepared) -> Job:
             gateway.bus, job.response_id, job.account, "request", job.payload, until=job.deadline + _LOCK_MARGIN
         )
     except BaseException:
-        abandon(gateway, prepared)
+        if job.conversation is not None and not job.detached:
+            gateway.dispatch.free(job)
         raise
     return job.model_copy(update={"payload": b"", "blob": blob})
 
 
 async def _locate(gateway: Gateway, account: str, previous: str) -> Located:
-    if not gateway.signer.owns(account, previous):
+    if not gateway.owns(account, previous, "resp"):
         raise PreviousNotFound.of(previous)
     answer = await gateway.ask_ledger(LEDGER_ASK, Locate(response_id=previous, account=account))
     assert isinstance(answer, Located)
@@ -232,8 +226,6 @@ async def _locate(gateway: Gateway, account: str, previous: str) -> Located:
 
 
 async def _enter(gateway: Gateway, job: Job, conversation: str) -> None:
-    if not conversation.startswith("conv_") or not gateway.signer.owns(job.account, conversation):
-        raise unknown_conversation(conversation)
     entering = Enter(
         conversation_id=conversation,
         account=job.account,

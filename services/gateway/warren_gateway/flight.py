@@ -15,7 +15,10 @@ from warren.errors import WarrenError
 DOUBT = 1.5
 """Seconds that a doubted worker has to show that it lives."""
 UNREAD = 1024 * 1024
-"""Bytes that a client may leave unread."""
+"""Bytes that a client may leave unread …"""
+REPEATED = 5
+"""… besides so many times the most that came at once: what is large is said in a delta, at the end of its text, its
+part, its item and the response, and these come together."""
 KEPT = 4 * 1024 * 1024
 """Bytes of a stream that are kept, to say what its response was if nobody else can."""
 
@@ -66,6 +69,7 @@ class Flight:
         self.error: WarrenError | None = None
         self.overrun = False
         self._kept = 0
+        self._largest = 0
         self._doubted_at: float | None = None
         self._unread: deque[bytes] = deque()
         self._unread_size = 0
@@ -193,6 +197,7 @@ class Flight:
             return
         self._unread.append(data)
         self._unread_size += len(data)
-        if self.stream and self._unread_size > UNREAD:
+        self._largest = max(self._largest, len(data))
+        if self.stream and self._unread_size > UNREAD + REPEATED * self._largest:
             self.overrun = True
             self.abandon()

@@ -55,13 +55,19 @@ def opened(data: bytes) -> Item:
     return message
 
 
+def given(message: Item, name: str) -> Any:
+    """A field of a frame, wherever that has its fields."""
+    nested = message.get("response")
+    return message.get(name, nested.get(name) if isinstance(nested, dict) else None)
+
+
 def lane(message: Item) -> str | None:
     """What all events of an answer shall repeat, so that a client can tell its requests apart.
 
     Raises:
         InvalidRequest: it is no name.
     """
-    match message.get("stream_id"):
+    match given(message, "stream_id"):
         case None:
             return None
         case str() as name if 0 < len(name) <= _LONGEST_LANE:

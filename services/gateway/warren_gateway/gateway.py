@@ -36,6 +36,10 @@ class Gateway:
     _states: dict[str, str] = field(default_factory=dict)
     _asked_at: float = -_STATES_FRESH
 
+    def owns(self, account: str, id_: str, prefix: str) -> bool:
+        """Whether this account was given this id, and for something of this kind."""
+        return id_.startswith(f"{prefix}_") and self.signer.owns(account, id_)
+
     async def ask_ledger(self, to: str, question: Message) -> Message:
         """Call the ledger.
 

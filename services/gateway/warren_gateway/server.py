@@ -17,6 +17,9 @@ LARGEST_FRAME = 32 * 1024 * 1024
 LEAVING = "warren.leaving"
 """The message that tells the application of a WebSocket that this server is about to stop."""
 _BACKSTOP = 5.0
+_LINGERING = 0.5
+"""Seconds of silence after which what is refused counts as read."""
+_LONGEST_REFUSAL = 10.0
 
 
 class _Server(uvicorn.Server):
@@ -26,7 +29,35 @@ class _Server(uvicorn.Server):
 
 
 class _WebSocket(WebSocketsSansIOProtocol):
-    """Leaves it to the application how a socket ends when the server stops: what runs on it may end first."""
+    """Leaves it to the application how a socket ends when the server stops: what runs on it may end first.
+
+    A frame that is refused is read to its end all the same, and dropped: who is still sending when his connection is
+    cut does not get to read why.
+    """
+
+    _refused_at: float | None = None
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused_at is None:
+            super().data_received(data)
+        elif self.loop.time() < self._refused_at + _LONGEST_REFUSAL:
+            self._linger()
+        else:
+            self.transport.close()
+
+    def handle_parser_exception(self) -> None:
+        why = self.conn.close_sent
+        assert why is not None
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": why.code, "reason": why.reason})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self._refused_at = self.loop.time()
+        self._linger()
+
+    def _linger(self) -> None:
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+        self.close_timer = self.loop.call_later(_LINGERING, self.transport.close)
 
     def shutdown(self) -> None:
         if self.handshake_complete and not self.close_sent:

@@ -18,7 +18,7 @@ from warren.contracts import Head, Rebuild, Rebuilt
 from warren.errors import InvalidRequest, NotFound, Overloaded, PreviousNotFound, WarrenError
 from warren.requests.limits import LARGEST
 from warren.responses import Item
-from warren_gateway import creating, frames
+from warren_gateway import creating, frames, repeated
 from warren_gateway.flight import Flight
 from warren_gateway.frames import Memory, Order
 from warren_gateway.gateway import Gateway
@@ -117,8 +117,8 @@ class Session:
         read = True
         try:
             message = await creating.reading(frames.opened, data)
+            previous = frames.given(message, "previous_response_id")
             name = frames.lane(message)
-            previous = message.get("previous_response_id")
             made = await creating.reading(partial(frames.order, message=message, model=self._model), data)
             read, good = await self._run(made, name)
         except WarrenError as error:
@@ -190,6 +190,7 @@ class Session:
                 param="conversation",
                 code="unsupported_parameter",
             )
+        await creating.reading(repeated.check, made.body)
         previous = wanted.previous_response_id if memory is None else None
         await creating.planned(self._gateway, self._account, wanted.model, previous)
         response_id = self._gateway.signer.new("resp", self._account)

@@ -18,6 +18,8 @@ _GATHER = 0.008
 mongod, which flushes its journal for every batch; at rest it leaves the cores to the answer that is on its way."""
 
 
+Waits = Outcome | Claim | Chunks | None
+"""None only wants to know when all before it is written."""
 Waiter = asyncio.Future[Message | None]
 One = TypeVar("One", Outcome, Chunks)
 
@@ -37,7 +39,7 @@ class Batcher:
         self._bus = bus
         self._store = store
         self._conversations = conversations
-        self._waiting: deque[tuple[Outcome | Claim | Chunks, Waiter]] = deque()
+        self._waiting: deque[tuple[Waits, Waiter]] = deque()
         self._come = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -57,10 +59,17 @@ class Batcher:
 
     async def add(self, message: Outcome | Claim | Chunks) -> Message | None:
         """The answer to a message, once it is on disk."""
+        return await self._add(message)
+
+    async def _add(self, message: Waits) -> Message | None:
         done: Waiter = asyncio.get_running_loop().create_future()
         self._waiting.append((message, done))
         self._come.set()
         return await done
+
+    async def caught_up(self) -> None:
+        """Wait until all that has come before is on disk."""
+        await self._add(None)
 
     async def record(self, outcome: Outcome) -> Recorded:
         """Whether this outcome is the record."""
@@ -78,12 +87,17 @@ class Batcher:
                 self._each([(message, done) for message, done in batch if isinstance(message, Outcome)], self._put),
             )
             await self._claim([(message, done) for message, done in batch if isinstance(message, Claim)])
+            for message, done in batch:
+                if message is None:
+                    _settle(done, None)
 
-    def _take(self) -> list[tuple[Outcome | Claim | Chunks, Waiter]]:
-        batch, size = [], 0
+    def _take(self) -> list[tuple[Waits, Waiter]]:
+        batch: list[tuple[Waits, Waiter]] = []
+        size = 0
         while self._waiting and size < _BYTES:
-            batch.append(self._waiting.popleft())
-            size += len(batch[-1][0].payload)
+            message, done = self._waiting.popleft()
+            batch.append((message, done))
+            size += 0 if message is None else len(message.payload)
         if not self._waiting:
             self._come.clear()
         return batch

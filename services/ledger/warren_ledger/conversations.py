@@ -35,6 +35,7 @@ from warren_ledger.lists import unknown_cursor
 from warren_ledger.patience import until_there, until_up
 from warren_ledger.recall import named
 from warren_ledger.store import Store
+from warren_ledger.store.blobs import content
 from warren_ledger.store.conversations import Conversation, Entry, UnknownCursor
 
 log = structlog.get_logger(__name__)
@@ -59,7 +60,7 @@ class Conversations:
             case Enter():
                 return await self._enter(message)
             case Leave(conversation_id=id_, account=account, response_id=holder):
-                await until_up(lambda: self._store.conversations.leave(id_, account, holder))
+                await self.leave(id_, account, holder)
                 return Done()
             case AddItems():
                 return await self._add(message)
@@ -85,16 +86,13 @@ class Conversations:
         raise InvalidRequest(f"The ledger does not answer a {message.kind}.")
 
     async def settle(self, outcome: Outcome, won: bool) -> None:
-        """Bring the items of a response into its conversation, if it is the record, and free it.
-
-        Of a response that is not stored, nothing is known that could be brought there.
-        """
+        """Bring the items of a response into its conversation, if it is the record, and free it."""
         id_, account, holder = outcome.conversation, outcome.account, outcome.response_id
         if id_ is None or outcome.superseded or not won:
             return  # whoever is the record frees it
         entries = await self._said(outcome) if outcome.status in {"completed", "incomplete"} else []
         if not entries:
-            await until_up(lambda: self._store.conversations.leave(id_, account, holder))
+            await self.leave(id_, account, holder)
             return
         there = await until_up(lambda: self._store.conversations.append(id_, account, holder, entries))
         if not there:
@@ -104,8 +102,9 @@ class Conversations:
         """What a response adds: its input, then its output, all of it over."""
         said, body = outcome.input, outcome.response
         if outcome.blob is not None:
-            record = await until_up(lambda: self._store.find(outcome.response_id, outcome.account, content=True))
-            said, body = (record and record.input) or b"", (record and record.body) or b""
+            blob, id_, account = outcome.blob, outcome.response_id, outcome.account
+            whole = await until_up(lambda: content(self._store.blobs, id_, account, blob)) or b""
+            said, body = whole[outcome.split :], whole[: outcome.split]
         if not body:
             return []
         if len(said) + len(body) < _LARGE:
@@ -113,11 +112,15 @@ class Conversations:
         return await asyncio.to_thread(_turn, outcome.response_id, said, body)
 
     async def _enter(self, message: Enter) -> Entered:
-        held = await self._hold(message.conversation_id, message.account, message.response_id, message.until)
+        held = await self.hold(message.conversation_id, message.account, message.response_id, message.until)
         return Entered(verdict="unknown" if held is None else "entered" if held else "locked")
 
-    async def _hold(self, conversation_id: str, account: str, holder: str, until: float) -> bool | None:
-        """Hold it as soon as it is free, or not at all."""
+    async def leave(self, conversation_id: str, account: str, holder: str) -> None:
+        """Free it, if it is held by this one."""
+        await until_up(lambda: self._store.conversations.leave(conversation_id, account, holder))
+
+    async def hold(self, conversation_id: str, account: str, holder: str, until: float) -> bool | None:
+        """Hold it as soon as it is free, or not at all: False if another does, None if it is not there."""
         enter = self._store.conversations.enter
 
         async def look() -> tuple[bool | None] | None:
@@ -130,11 +133,11 @@ class Conversations:
     async def _add(self, message: AddItems) -> Page:
         id_, account, holder = message.conversation_id, message.account, message.request_id
         said = await self._given(message.payload, account, holder)
-        held = await self._hold(id_, account, holder, self._now() + _LEASE)
+        held = await self.hold(id_, account, holder, self._now() + _LEASE)
         entries = list(_entries(said))
         there = held and await until_up(lambda: self._store.conversations.append(id_, account, holder, entries))
         if there is False:
-            raise _locked()
+            raise locked()
         return Page(found=False) if there is None else _page(entries, more=False)
 
     async def _given(self, payload: bytes, account: str, of: str) -> list[Item]:
@@ -167,7 +170,7 @@ class Conversations:
         return Page(found=False) if stretch is None else _page(stretch.entries, more=stretch.more)
 
 
-def _locked() -> InvalidRequest:
+def locked() -> InvalidRequest:
     return InvalidRequest(
         "Another process is currently operating on this conversation. Please retry in a few seconds.",
         param="conversation",

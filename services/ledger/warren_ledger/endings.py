@@ -97,6 +97,13 @@ def closing(run: Run, end: Ending, first: int, worker: str) -> Entry:
     return part, end.body
 
 
+def nothing(run: Run, entries: list[Entry]) -> Entry:
+    """What closes a log that has its last part already: nobody reads on behind that."""
+    last = entries[-1][0]
+    first = max(last.first, last.last) + 1
+    return Part(run.response_id, END, 0, first, first - 1, 0, int(Flag.LAST)), b""
+
+
 def _cut() -> Ending:
     """An end for a stream whose response has another one, which cannot be told."""
     lost = Interrupted("The rest of this stream was lost; the response can be retrieved.")

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import structlog
@@ -64,9 +64,12 @@ class Ends:
         shut = await self._runs.shut(run)
         if shut is None or not shut.running or (job := opened(shut.job)) is None:
             return
-        entries = await self._runs.log(shut) if shut.logged and shut.stream else []
+        entries = await self._runs.log(shut) if shut.logged else []
+        if over(entries) and await self._coming(shut):  # who says the last part has sent its outcome before
+            await self.close(shut)
+            return
         request = await asked(self._store, shut, job)
-        made = endings.closed(blank_of(shut, request), entries)
+        made = await asyncio.to_thread(endings.closed, blank_of(shut, request), entries if shut.stream else [])
         if error is None:
             response = {**events.cut(made), "status": "cancelled"}
         else:
@@ -84,13 +87,20 @@ class Ends:
             return
         entries = await self._runs.log(shut)
         record = await self._store.find(run.response_id, run.account, content=True)
-        if record is None or over(entries):
+        if record is None:
             return
-        made = blank_of(shut, request or {"model": record.model or "unknown"})
-        end = endings.ending(shut, made, entries, record, ours)
-        first = entries[-1][0].last + 1 if entries else 0
-        await self._runs.close(shut, endings.closing(shut, end, first, self._bus.address))
+        if over(entries):  # it came just before the log was shut, and is to be seen
+            await self._runs.close(shut, endings.nothing(shut, entries))
+        else:
+            made = blank_of(shut, request or {"model": record.model or "unknown"})
+            end = await asyncio.to_thread(endings.ending, shut, made, entries, record, ours)
+            first = entries[-1][0].last + 1 if entries else 0
+            await self._runs.close(shut, endings.closing(shut, end, first, self._bus.address))
         await self.tell(run)
+
+    async def settled(self) -> None:
+        """Wait until the outcomes that have come are written."""
+        await self._batcher.caught_up()
 
     async def tell(self, run: Run) -> None:
         """Nudge whoever follows it."""
@@ -102,10 +112,14 @@ class Ends:
             return
         if run.status == OPEN and run.worker and run.fence != END:
             await self._bus.post(run.worker, Cancel(response_id=response_id))
-            look = self._store.find
-            if await until_there(lambda: look(response_id, account), seconds=_STOPPING) is not None:
+            if await self._coming(run):
                 return
         await self.end(run, None)
+
+    async def _coming(self, run: Run) -> bool:
+        """Whether the end of a run is there, or comes within moments."""
+        found = await until_there(lambda: self._store.find(run.response_id, run.account), seconds=_STOPPING)
+        return found is not None
 
     async def _bury(self, job: Job) -> None:
         run = await self._runs.find(job.response_id, job.account)
@@ -114,17 +128,22 @@ class Ends:
 
     async def _record(self, outcome: Outcome, job: Job) -> None:
         if len(outcome.payload) > blobs.INLINE:
+            name = ids.new("outcome")  # another ledger may end it, too, in other words
             blob = await blobs.deposit(
-                self._bus, job.response_id, job.account, "outcome", outcome.payload, until=time.time() + self._window
+                self._bus, job.response_id, job.account, name, outcome.payload, until=time.time() + self._window
             )
             outcome = outcome.model_copy(update={"payload": b"", "blob": blob})
         await self._batcher.record(outcome)
 
     async def _reap(self) -> None:
         while True:
-            with suppress(LedgerUnavailable):  # the next round comes
+            try:
                 for run in await self._runs.due(time.time() - _MARGIN):
                     await self._end_overdue(run)
+            except LedgerUnavailable:
+                pass  # the next round comes
+            except Exception:
+                log.exception("overdue runs could not be looked for")
             await asyncio.sleep(_ROUND)
 
     async def _end_overdue(self, run: Run) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Literal
 
 import structlog
@@ -27,11 +28,13 @@ from warren.errors import (
     CallTimeout,
     Interrupted,
     InvalidRequest,
+    NotFound,
     RequestTooLarge,
     Unroutable,
     WarrenError,
 )
 from warren_ledger import endings
+from warren_ledger.conversations import Conversations, locked
 from warren_ledger.ends import Ends, asked, blank_of, opened, over
 from warren_ledger.patience import until_there, until_up
 from warren_ledger.store import Store
@@ -43,8 +46,17 @@ WINDOW = timedelta(hours=24)
 """How long logs and keys are kept."""
 PATIENCE = 6.0
 """Seconds for which nobody answers for an attempt until it counts as gone."""
-SURE = 0.25
+SURE = 3.0
 """Seconds after which one that its worker does not know (any more) does: its outcome may be on its way."""
+LOST = 10.0
+"""Seconds in which nothing comes of a log whose response has ended, until its last part counts as lost."""
+_AWAITED = 10_000
+_OPENING = 60.0
+"""Seconds from the making of an id to its row, unless whoever was to write that is gone."""
+_LOOKING = 2.0
+"""Seconds for which a row is looked for all the same."""
+_LOCK_MARGIN = 30.0
+"""Seconds behind its deadline for which a run may hold its conversation: its outcome frees it."""
 _LAST_WORDS = 1.0
 """Seconds in which the last part of a stream follows its outcome."""
 _LARGEST_ROW = 15 * 1024 * 1024
@@ -59,12 +71,16 @@ class Detached:
         self._store = store
         self._runs = store.runs
         self._ends = ends
+        self._conversations = Conversations(store)
         self._window = window.total_seconds()
+        self._awaited: dict[str, tuple[float, float]] = {}
+        """Logs of which nothing came when somebody looked though their responses have ended: first and last when."""
 
     async def open(self, message: Open, *, again: bool) -> Opened:
-        """Write the row, then send the job.
+        """Lock the conversation of a job, write its row and send it; nothing of that if its key stands for another.
 
         Raises:
+            InvalidRequest, NotFound: its conversation is locked, or not there.
             Overloaded, RequestTooLarge: the job cannot be sent; nothing is left of it.
         """
         job = opened(message.payload)
@@ -72,12 +88,8 @@ class Detached:
             raise InvalidRequest("This is no job.")
         key = None if message.key is None else f"{message.account}\0{message.key}"
         row, beginning = await until_up(lambda: self._row(message, job, key))
-        if key is not None:
-            mark = message.fingerprint or ""
-            until = time.time() + self._window
-            holder, fingerprint = await until_up(lambda: self._runs.reserve(key, mark, job.response_id, until))
-            if holder != job.response_id:
-                return Opened(verdict="known" if fingerprint == mark else "other", response_id=holder)
+        if (other := await self._other(message, job, key)) is not None:
+            return other
         row = await until_up(lambda: self._runs.open(row, beginning))
         if row.status == QUEUED and not row.attempt:
             await self._send(message.provider, job.model_copy(update={"again": job.again or again}), row)
@@ -101,6 +113,12 @@ class Detached:
             parts=tuple(part for part, _ in entries),
             payload=b"".join(data for _, data in entries),
         )
+
+    async def _never_opened(self, response_id: str, account: str) -> bool:
+        """Whether a key stands for nothing: who took it died over it, or its response is forgotten."""
+        seconds = _LOOKING if time.time() > ids.born(response_id) + _OPENING else None
+        look = partial(until_up, lambda: self._runs.find(response_id, account))
+        return seconds is not None and await until_there(look, seconds=seconds) is None
 
     async def _row(self, message: Open, job: Job, key: str | None) -> tuple[Run, Entry | None]:
         """What to write of a run that is to be opened."""
@@ -126,6 +144,56 @@ class Detached:
         run = replace(run, model=made["model"], metadata=made["metadata"], body=body)
         return run, endings.queued(run, made, self._bus.address) if run.logged and run.stream else None
 
+    async def _other(self, message: Open, job: Job, key: str | None) -> Opened | None:
+        """What the key of a job stands for instead; else it stands for this one now, which has its conversation.
+
+        Equal requests come at the same time: who finds the conversation locked may find that it is by an equal one.
+        """
+        if key is None:
+            await self._enter(job)
+            return None
+        if (other := await self._holder(message, job, key)) is not None:
+            return other
+        try:
+            await self._enter(job)
+        except InvalidRequest:
+            if (other := await self._holder(message, job, key)) is not None:
+                return other
+            raise
+        mark, until = message.fingerprint or "", time.time() + self._window
+        other = _known(message, job, await until_up(lambda: self._runs.reserve(key, mark, job.response_id, until)))
+        if other is not None:
+            await self._leave(job)
+        return other
+
+    async def _holder(self, message: Open, job: Job, key: str) -> Opened | None:
+        """What a key stands for, if that is another."""
+        held = await until_up(lambda: self._runs.holder(key))
+        if held is None or not await self._never_opened(held[0], job.account):
+            return _known(message, job, held)
+        await until_up(lambda: self._runs.release(key, held[0]))
+        return None
+
+    async def _enter(self, job: Job) -> None:
+        """Lock the conversation of a job; its outcome frees it.
+
+        Raises:
+            InvalidRequest, NotFound: it is locked, or not there.
+        """
+        if job.conversation is None:
+            return
+        until = job.deadline + _LOCK_MARGIN
+        held = await self._conversations.hold(job.conversation, job.account, job.response_id, until)
+        if held is None:
+            raise NotFound(f"Conversation with id '{job.conversation}' not found.")
+        if not held:
+            raise locked()
+
+    async def _leave(self, job: Job) -> None:
+        """Free the conversation of a job that will not run."""
+        if job.conversation is not None:
+            await self._conversations.leave(job.conversation, job.account, job.response_id)
+
     async def _send(self, provider: str, job: Job, row: Run) -> None:
         """Send a job whose row is there. While the broker is away that takes as long as it takes."""
         while time.time() < job.deadline:
@@ -135,6 +203,7 @@ class Detached:
                 log.warning("waiting to send a job", response_id=job.response_id, error=error.code)
             except WarrenError:
                 if await until_up(lambda: self._runs.abandon(row)):
+                    await self._leave(job)
                     raise
                 return  # it was sent before, after all, and somebody has it
             else:
@@ -149,6 +218,10 @@ class Detached:
             return await self._over(run)
         if run.fence == END or run.attempt not in ("", claim.attempt):
             if not await self._gone(run):
+                return Claimed(verdict="hold")
+            await self._ends.settled()  # how it ended may be among what waits to be written
+            now = await self._runs.find(claim.response_id, claim.account)
+            if now is None or not now.running:
                 return Claimed(verdict="hold")
             if run.fence == END or (run.stream and run.latched):
                 await self._ends.end(run, Interrupted("The worker that was answering is gone."))
@@ -204,7 +277,31 @@ class Detached:
 
     async def _tail(self, message: Tail) -> tuple[Run, list[Entry]] | None:
         found = await self._runs.tail(message.response_id, message.account, message.after)
-        if found is None or found[0].running or found[0].closed or found[0].fence != END or not found[0].logged:
+        if found is None or found[0].running or found[0].closed or not found[0].logged:
             return found
-        await self._ends.close(found[0])  # whoever wanted to close it did not get there
+        if found[0].fence != END and not self._silent(*found):
+            return found
+        await self._ends.close(found[0])  # whoever wanted to did not get there, or nobody knows that it has to be
         return await self._runs.tail(message.response_id, message.account, message.after)
+
+    def _silent(self, run: Run, entries: list[Entry]) -> bool:
+        """Whether nothing has come of what has ended for as long as its last part may take."""
+        first, last = self._awaited.pop(run.response_id, (0.0, 0.0))
+        if entries:
+            return False
+        now = time.monotonic()
+        if now - last > LOST:  # nobody, or this ledger not, has looked in between
+            first = now
+        if now - first >= LOST:
+            return True
+        self._awaited[run.response_id] = first, now
+        if len(self._awaited) > _AWAITED:
+            del self._awaited[next(iter(self._awaited))]
+        return False
+
+
+def _known(message: Open, job: Job, holder: tuple[str, str] | None) -> Opened | None:
+    """What to answer if the key stands for another run."""
+    if holder is None or holder[0] == job.response_id:
+        return None
+    return Opened(verdict="known" if holder[1] == (message.fingerprint or "") else "other", response_id=holder[0])

@@ -18,7 +18,8 @@ from warren.errors import (
 )
 from warren.responses import Item
 from warren.seal import Sealer
-from warren_worker.conversation import kept_by_compaction, tokens
+from warren_worker import dropping
+from warren_worker.conversation import kept_by_compaction, room, tokens
 from warren_worker.dialect import Conversation
 from warren_worker.exchange import Calls
 from warren_worker.fitting import summarised
@@ -104,7 +105,9 @@ class _Answer:
     async def _counted(self, endpoint: Endpoint, conversation: Conversation) -> Item:
         if endpoint.remembers:
             return await self._native(endpoint, conversation, "/responses/input_tokens", _COUNTED)
-        count = tokens(self._request, conversation.items)
+        # What cannot be asked is refused here, too.
+        _, told, _ = dropping.call(endpoint.dialect, conversation, endpoint.model, drop=endpoint.drops)
+        count = tokens(told.request, told.items)
         return {"object": "response.input_tokens", "input_tokens": count, "estimated": True}
 
     async def _compacted(self, endpoint: Endpoint, conversation: Conversation) -> Item:
@@ -119,7 +122,7 @@ class _Answer:
             )
         seal = self._seals.needed(COMPACTION, None)
         item, assembler = await summarised(self._calls, endpoint, conversation, seal)
-        output = [*kept_by_compaction(conversation.items), item]
+        output = [*kept_by_compaction(conversation.items, room(endpoint.max_input_tokens)), item]
         return {**ours, "output": _named(output, self._ask.response_id), "usage": assembler.response["usage"]}
 
     async def _native(self, endpoint: Endpoint, conversation: Conversation, path: str, allowed: frozenset[str]) -> Item:

@@ -22,6 +22,7 @@ from warren_worker.dialect import (
     Summary,
     Text,
     Thought,
+    Tier,
     Tokens,
     ToolCall,
     UpstreamId,
@@ -123,6 +124,9 @@ class Assembler:
                 return []
             case UpstreamId(id_):
                 self.upstream_id = id_
+                return []
+            case Tier(name):
+                self._response["service_tier"] = name
                 return []
             case Stop():
                 self._stop = delta

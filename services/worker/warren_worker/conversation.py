@@ -21,7 +21,17 @@ _SUMMARIZE = (
     "(names, numbers, paths and ids exactly), and what is still to be done. Write the summary only."
 )
 _SUMMARIZED = "What came before was left out to save space. This is its summary:\n\n"
-_FREE = ("model", "user", "safety_identifier", "prompt_cache_key", "service_tier")
+_FREE = (
+    "model",
+    "user",
+    "safety_identifier",
+    "service_tier",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "prompt_cache_options",
+    "image",
+)
+"""What a request says about all that is asked for it, not about its answer."""
 
 
 def check(items: Sequence[Item]) -> None:
@@ -38,7 +48,7 @@ def check(items: Sequence[Item]) -> None:
             place = (kind, item.get("call_id"))
             called.add(place)
             waiting[place] = _CALLS[kind]
-        elif kind in _OUTPUTS:
+        elif kind in _OUTPUTS and item.get("call_id") is not None:  # those of OpenAI's own tools have none
             place = (_OUTPUTS[kind], item.get("call_id"))
             if place not in called:
                 raise InvalidRequest(
@@ -63,7 +73,12 @@ def _restored(item: Item, unseal: Callable[[str], bytes | None]) -> Item:
     return {**{key: value for key, value in item.items() if key != "encrypted_content"}, "content": content}
 
 
-def since_compaction(items: Sequence[Item], unseal: Callable[[str], bytes | None]) -> list[Item]:
+def room(most: int | None) -> int:
+    """Tokens of user messages that a compaction keeps for a model that takes so many; None: nobody knows."""
+    return KEPT if most is None else min(KEPT, most // 2)
+
+
+def since_compaction(items: Sequence[Item], unseal: Callable[[str], bytes | None], keep: int = KEPT) -> list[Item]:
     """The conversation as a model is shown it: up to our last compaction item user messages only, then its summary.
 
     What others have compacted stays as it is. An output whose call was compacted is told as text.
@@ -75,7 +90,7 @@ def since_compaction(items: Sequence[Item], unseal: Callable[[str], bytes | None
         opened = unseal(sealed) if isinstance(sealed, str) else None
         if opened is not None:
             summary = _message(_SUMMARIZED + opened.decode())
-            return [*kept_by_compaction(items[:at]), summary, *_without_orphans(items[at + 1 :])]
+            return [*kept_by_compaction(items[:at], keep), summary, *_without_orphans(items[at + 1 :])]
     return list(items)
 
 
@@ -94,10 +109,10 @@ def _without_orphans(items: Sequence[Item]) -> Iterator[Item]:
             yield item
 
 
-def kept_by_compaction(items: Sequence[Item]) -> list[Item]:
+def kept_by_compaction(items: Sequence[Item], keep: int = KEPT) -> list[Item]:
     """The user's messages as they are, in parts; of many, or long ones, the newest."""
     kept: list[Item] = []
-    left = KEPT
+    left = keep
     for item in reversed(items):
         if item.get("role") != "user" or item.get("type") not in (None, "message"):
             continue

@@ -75,6 +75,13 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
+class Tier:
+    """How the provider really serves this: a `service_tier` of the API."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """The provider said that this is all, and why. Without it an answer counts as cut off."""
 
@@ -118,7 +125,9 @@ def used(read: Any, cached: Any, cache_written: Any, written: Any, reasoned: Any
         )
 
 
-Delta = Text | Refusal | Thought | Summary | Annotation | ToolCall | Arguments | Tokens | Stop | UpstreamId | Native
+Delta = (
+    Text | Refusal | Thought | Summary | Annotation | ToolCall | Arguments | Tokens | Tier | Stop | UpstreamId | Native
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,11 @@ from opentelemetry.trace import SpanKind
 from warren import telemetry
 from warren.bus import LEDGER_WRITE, RESUME, Bus, Delivery, jobs
 from warren.config import Config
-from warren.contracts import Ask, Cancel, Job, Message, Ping, Pong, Resume
+from warren.contracts import Ask, Cancel, Fetched, Job, Message, Ping, Pong, Resume
 from warren.errors import (
     BusUnavailable,
     CallTimeout,
+    Cancelled,
     DeadlineExceeded,
     LedgerUnavailable,
     Unroutable,
@@ -65,6 +66,7 @@ class Worker:
         self._silence = Silence()
         self._runs: dict[str, Run] = {}
         self._attempts: dict[str, str] = {}
+        self._asks: dict[str, asyncio.Task[Fetched]] = {}
         self._stopped: dict[str, bool] = {}
         """What is to be stopped as soon as it starts, and whether it was superseded."""
         self._taken: dict[str, asyncio.Event] = {}
@@ -73,7 +75,7 @@ class Worker:
         """Run a job to its end. When the same job comes again while it runs, that delivery stands for it too."""
         job = delivery.message
         if isinstance(job, Ask):
-            return await answer(job, self._bus, self._upstream, self._find, self._sealer)
+            return await self._answer(job)
         assert isinstance(job, Job)
         if (ended := self._taken.get(job.response_id)) is not None:
             await ended.wait()
@@ -88,6 +90,19 @@ class Worker:
             del self._taken[job.response_id]
             ended.set()
         return None
+
+    async def _answer(self, ask: Ask) -> Message:
+        """The answer to a question, for as long as somebody waits for it."""
+        asking = asyncio.create_task(answer(ask, self._bus, self._upstream, self._find, self._sealer))
+        self._asks[ask.response_id] = asking
+        try:
+            return await asking
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
+            raise Cancelled("Nobody waits for this answer any more.") from None
+        finally:
+            del self._asks[ask.response_id]
 
     def receive(self, message: Message) -> Message | None:
         match message:
@@ -144,6 +159,8 @@ class Worker:
             unseen.pop(gateway, None)
 
     def _cancel(self, response_id: str, attempt: str | None) -> None:
+        if (asking := self._asks.get(response_id)) is not None:
+            asking.cancel()
         ours = self._attempts.get(response_id)
         if ours is None or attempt not in (None, ours):
             return

@@ -20,7 +20,7 @@ from warren.errors import (
     PreviousNotFound,
 )
 from warren.responses import Item
-from warren_worker.conversation import check, restored, since_compaction
+from warren_worker.conversation import check, restored, room, since_compaction
 from warren_worker.dialect import Conversation
 from warren_worker.provider import Endpoint
 from warren_worker.sealing import COMPACTION, REASONING, Seals
@@ -88,9 +88,9 @@ class Inputs:
         if held is not None and endpoint.remembers and held.deployment == endpoint.deployment:
             await self._read(history=False)
             return Conversation(self.request, self._items, held.upstream_id)
-        return await self.rebuilt()
+        return await self.rebuilt(endpoint)
 
-    async def rebuilt(self) -> Conversation:
+    async def rebuilt(self, endpoint: Endpoint) -> Conversation:
         """The whole conversation: whoever is asked does not know how it began.
 
         Raises:
@@ -99,7 +99,7 @@ class Inputs:
         await self._read(history=True)
         assert self._history is not None
         items = restored([*self._history, *self._items], self._seals.unseal(REASONING))
-        items = since_compaction(items, self._seals.unseal(COMPACTION))
+        items = since_compaction(items, self._seals.unseal(COMPACTION), room(endpoint.max_input_tokens))
         check(items)
         return Conversation(self.request, items)
 

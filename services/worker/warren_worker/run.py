@@ -23,7 +23,7 @@ from warren.events import Event
 from warren.responses import Item
 from warren.seal import Sealer
 from warren_worker.assembler import Assembler
-from warren_worker.conversation import since_compaction, tokens
+from warren_worker.conversation import room, since_compaction, tokens
 from warren_worker.dialect import Conversation
 from warren_worker.exchange import Calls
 from warren_worker.fitting import fitted, shorter_ones, summarised, threshold, turn
@@ -178,7 +178,7 @@ class Run:
             forgot = refused.code == "previous_response_not_found" or refused.status == 404
             if conversation.upstream_previous is None or not forgot:
                 raise
-        return await self._fit(endpoint, await self._inputs.rebuilt())
+        return await self._fit(endpoint, await self._inputs.rebuilt(endpoint))
 
     async def _fit(self, endpoint: Endpoint, conversation: Conversation) -> list[Event]:
         """Ask with as much of the conversation as the request wants, and the model takes."""
@@ -210,7 +210,8 @@ class Run:
             seal = self._seals.needed(COMPACTION, "context_management")
             self._compaction, _ = await summarised(self._calls, endpoint, conversation, seal)
         items = [*conversation.items[:at], self._compaction, *conversation.items[at:]]
-        return Conversation(conversation.request, since_compaction(items, self._seals.unseal(COMPACTION)))
+        unseal, keep = self._seals.unseal(COMPACTION), room(endpoint.max_input_tokens)
+        return Conversation(conversation.request, since_compaction(items, unseal, keep))
 
     async def _pause(self, tries: int, asked: float | None) -> None:
         """Before the next try: as long as the provider asks for, else a growing time, a minute at most."""

@@ -12,6 +12,7 @@ from warren.settings import secret_keys
 
 REASONING = "reasoning"
 COMPACTION = "compaction"
+_NEEDED_FOR = {REASONING: "'reasoning.encrypted_content'", COMPACTION: "Compacting a conversation"}
 
 
 def sealer(secret: SecretStr | None, master_key: str | None) -> Sealer | None:
@@ -40,7 +41,7 @@ class Seals:
         seal = self.seal(purpose)
         if seal is None:
             raise InvalidRequest(
-                f"{param or 'this'!r} needs a secret, and this server has none: set WARREN_SECRET.",
+                f"{_NEEDED_FOR[purpose]} needs a secret, and this server has none: set WARREN_SECRET.",
                 param=param,
                 code="unsupported_parameter",
             )

@@ -17,7 +17,7 @@ from warren.contracts import Message
 LEDGER_WRITE = "ledger.write"
 LEDGER_ASK = "ledger.ask"
 RESUME = "resume"
-"""The topic on which streams are asked for whose worker is not known."""
+"""The topic on which workers are told what is about a stream, or a question, whose worker is not known."""
 LOGGED = "logged"
 """The topic on which the ledger tells which logs have grown."""
 DELIVERY_LIMIT = 20

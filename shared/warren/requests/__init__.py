@@ -25,7 +25,7 @@ from warren.requests.bodies import (
     UpdateConversation,
 )
 from warren.requests.limits import read, weigh
-from warren.requests.refusals import missing, mistyped, refusal, unknown
+from warren.requests.refusals import missing, mistyped, refusal, unknown, unsupported
 from warren.responses import Item
 
 __all__ = [
@@ -170,14 +170,8 @@ def _fits(wanted: CreateResponse) -> None:
         raise _only("background", "'store' is true")
     if wanted.stream_options is not None and not wanted.stream:
         raise _only("stream_options", "'stream' is true", "invalid_value")
-    if wanted.background_options is not None and wanted.background_options.get("completion_window") in ("2h", "8h"):
-        path = "background_options.completion_window"
-        if not wanted.background:
-            raise _only(path, "'background' is true", "invalid_value")
-        if wanted.stream:
-            raise _only(path, "'stream' is false", "invalid_value")
-        if wanted.service_tier not in (None, "auto", "default"):
-            raise _only(path, "'service_tier' is 'default'", "invalid_value")
+    if wanted.background_options is not None:
+        _soonest(wanted, wanted.background_options)
     items = wanted.input if isinstance(wanted.input, list) else []
     for at, item in enumerate(items[:-1]):
         if item.get("type") == "compaction_trigger":
@@ -186,6 +180,21 @@ def _fits(wanted: CreateResponse) -> None:
                 param=f"input[{at}]",
                 code="invalid_value",
             )
+
+
+def _soonest(wanted: CreateResponse, options: Item) -> None:
+    """In the background everything runs as soon as it can, wherever that is: there is no other time to ask for."""
+    path = "background_options.completion_window"
+    if options.get("completion_window") in ("2h", "8h"):
+        if not wanted.background:
+            raise _only(path, "'background' is true", "invalid_value")
+        if wanted.stream:
+            raise _only(path, "'stream' is false", "invalid_value")
+        if wanted.service_tier not in (None, "auto", "default"):
+            raise _only(path, "'service_tier' is 'default'", "invalid_value")
+        raise unsupported(path, "only 'soonest' is supported")
+    if options.get("continuation_id") is not None:
+        raise unsupported("background_options.continuation_id", "is not supported")
 
 
 def _only(path: str, when: str, code: str = "unsupported_parameter") -> InvalidRequest:

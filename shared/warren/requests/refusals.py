@@ -57,6 +57,11 @@ def unknown(path: str, known: Iterable[str] = ()) -> InvalidRequest:
     return InvalidRequest(f"Unknown parameter: '{path}'.{hint}", param=path, code="unknown_parameter")
 
 
+def unsupported(path: str, why: str) -> InvalidRequest:
+    """A field that OpenAI has, and Warren can do nothing about."""
+    return InvalidRequest(f"Unsupported parameter: '{path}': {why}.", param=path, code="unsupported_parameter")
+
+
 def _said(problem: ErrorDetails) -> InvalidRequest:
     kind, value, limits = problem["type"], problem["input"], problem.get("ctx", {})
     path = _path(problem["loc"], whole=kind == "none_required")

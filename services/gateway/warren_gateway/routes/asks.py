@@ -7,11 +7,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from warren import blobs, ids, requests
-from warren.bus import jobs
-from warren.contracts import Ask, Fetched
+from warren.bus import RESUME, jobs
+from warren.contracts import Ask, Cancel, Fetched
 from warren.errors import InvalidRequest
 from warren_gateway import creating, queries
-from warren_gateway.gateway import Gateway, of
+from warren_gateway.answering import GONE, unless_gone
+from warren_gateway.gateway import of
 from warren_gateway.routes.conversations import owned
 
 router = APIRouter(prefix="/responses")
@@ -36,7 +37,7 @@ async def count_input_tokens(request: Request) -> Response:
         raise _missing("input")
     if conversation is not None:
         owned(gateway, account, conversation)
-    return await _ask(gateway, "input_tokens", account, wanted.model, body, wanted.previous_response_id, conversation)
+    return await _ask(request, "input_tokens", account, wanted.model, body, wanted.previous_response_id, conversation)
 
 
 @router.post("/compact")
@@ -49,11 +50,11 @@ async def compact_response(request: Request) -> Response:
     wanted = await creating.reading(requests.compact, body)
     if not wanted.input and wanted.previous_response_id is None:
         raise _missing("input")
-    return await _ask(gateway, "compact", account, wanted.model, body, wanted.previous_response_id)
+    return await _ask(request, "compact", account, wanted.model, body, wanted.previous_response_id)
 
 
 async def _ask(
-    gateway: Gateway,
+    request: Request,
     what: What,
     account: str,
     model: str,
@@ -61,7 +62,11 @@ async def _ask(
     previous: str | None,
     conversation: str | None = None,
 ) -> Response:
-    """Bring the question to a worker of a deployment of this model, and its answer back."""
+    """Bring the question to a worker of a deployment of this model, and its answer back.
+
+    A client that leaves takes its question with it.
+    """
+    gateway = of(request)
     plan, provider, held = await creating.planned(gateway, account, model, previous)
     now = time()
     asked = Ask(
@@ -79,7 +84,11 @@ async def _ask(
         until = asked.deadline + _KEPT
         blob = await blobs.deposit(gateway.bus, asked.response_id, account, "request", body, until=until)
         asked = asked.model_copy(update={"blob": blob, "payload": b""})
-    answer = await gateway.bus.call(jobs(provider), asked, timeout=gateway.request_timeout)
+    calling = gateway.bus.call(jobs(provider), asked, timeout=gateway.request_timeout)
+    answer = await unless_gone(request.receive, calling)
+    if answer is None:
+        await gateway.bus.tell(RESUME, Cancel(response_id=asked.response_id))
+        return Response(status_code=GONE)
     assert isinstance(answer, Fetched)
     return Response(answer.payload, media_type="application/json")
 

@@ -1,5 +1,6 @@
 """Conversations: items that are kept together, whoever added them. Their items are the next module's."""
 
+from collections.abc import Sequence
 from time import time
 from typing import Any
 
@@ -16,6 +17,8 @@ from warren.contracts import (
     OpenConversation,
     UpdateConversation,
 )
+from warren.errors import InvalidRequest
+from warren.responses import Item
 from warren_gateway import queries
 from warren_gateway.creating import read_body, reading, unknown_conversation
 from warren_gateway.gateway import Gateway, of
@@ -35,7 +38,7 @@ async def create_conversation(request: Request) -> dict[str, Any]:
         account=account,
         created_at=time(),
         metadata=wanted.metadata or {},
-        payload=to_json(wanted.items or []),
+        payload=to_json(distinct(wanted.items or [])),
     )
     state = await gateway.ask_ledger(LEDGER_WRITE, command)
     return shown(command.conversation_id, state)
@@ -91,11 +94,29 @@ def shown(conversation_id: str, state: object) -> dict[str, Any]:
     }
 
 
+def distinct(items: Sequence[Item]) -> Sequence[Item]:
+    """
+    Raises:
+        InvalidRequest: an id stands for two of them.
+    """
+    known: set[str] = set()
+    for item in items:
+        if (id_ := item.get("id")) is None:
+            continue
+        if id_ in known:
+            raise InvalidRequest(
+                f"Duplicate item found with id {id_}. Remove duplicate items from your input and try again.",
+                param="items",
+            )
+        known.add(id_)
+    return items
+
+
 def owned(gateway: Gateway, account: str, conversation_id: str) -> None:
     """Refuse an id that this account was never given.
 
     Raises:
         NotFound: without a look-up.
     """
-    if not conversation_id.startswith("conv_") or not gateway.signer.owns(account, conversation_id):
+    if not gateway.owns(account, conversation_id, "conv"):
         raise unknown_conversation(conversation_id)

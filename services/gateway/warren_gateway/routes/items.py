@@ -13,7 +13,7 @@ from warren.errors import NotFound
 from warren_gateway import queries
 from warren_gateway.creating import read_body, reading, unknown_conversation
 from warren_gateway.gateway import of
-from warren_gateway.routes.conversations import owned, shown
+from warren_gateway.routes.conversations import distinct, owned, shown
 from warren_gateway.routes.lists import shown as listed
 
 router = APIRouter(prefix="/conversations/{conversation_id}/items")
@@ -29,7 +29,7 @@ async def add_items(request: Request, conversation_id: str) -> Response:
     items = await reading(requests.new_items, await read_body(request))
     owned(gateway, account, conversation_id)
     command = AddItems(
-        conversation_id=conversation_id, account=account, request_id=ids.new("req"), payload=to_json(items)
+        conversation_id=conversation_id, account=account, request_id=ids.new("req"), payload=to_json(distinct(items))
     )
     page = await gateway.ask_ledger(LEDGER_WRITE, command)
     assert isinstance(page, Page)

@@ -52,7 +52,7 @@ async def list_input_items(request: Request, response_id: str) -> Response:
     queries.include(query)
     paging = queries.paging(query)
     unknown = NotFound(f"Response with id '{response_id}' not found.")
-    if not gateway.signer.owns(account, response_id):
+    if not gateway.owns(account, response_id, "resp"):
         raise unknown
     question = ListInputs(response_id=response_id, account=account, **paging._asdict())
     page = await gateway.ask_ledger(LEDGER_ASK, question)

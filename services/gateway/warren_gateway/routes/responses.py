@@ -92,7 +92,7 @@ async def retrieve(request: Request, response_id: str) -> Response:
         raise InvalidRequest(
             "Invalid 'starting_after': Expected a value >= 0.", param="starting_after", code="integer_below_min_value"
         )
-    if not gateway.signer.owns(account, response_id):
+    if not gateway.owns(account, response_id, "resp"):
         raise _unknown(response_id)
     if not stream:
         return Response(await _fetched(gateway, account, response_id), media_type="application/json")
@@ -105,7 +105,7 @@ async def cancel(request: Request, response_id: str) -> Response:
     """End a background response; one that has ended already stays as it is."""
     gateway = of(request)
     account = gateway.keys.account(request)
-    if not gateway.signer.owns(account, response_id):
+    if not gateway.owns(account, response_id, "resp"):
         raise _unknown(response_id)
     answer = await gateway.ask_ledger(LEDGER_WRITE, CancelBackground(response_id=response_id, account=account))
     assert isinstance(answer, Fetched)
@@ -119,7 +119,7 @@ async def delete(request: Request, response_id: str) -> dict[str, Any]:
     """Delete a response: its content is gone, also for conversations that it is a part of."""
     gateway = of(request)
     account = gateway.keys.account(request)
-    if not gateway.signer.owns(account, response_id):
+    if not gateway.owns(account, response_id, "resp"):
         raise _unknown(response_id)
     answer = await gateway.ask_ledger(LEDGER_WRITE, Delete(response_id=response_id, account=account))
     assert isinstance(answer, Deleted)

@@ -190,7 +190,8 @@ class Store(Protocol):
         """
 
     async def delete(self, response_id: str, account: str) -> bool | None:
-        """Forget the content of a response, its log and its blobs, for good; its place in the chain stays.
+        """Forget the content of a response, its log and its blobs, for good; its place in the chain stays, its key is
+        free.
 
         True if there was content, False if there was none left, None if there is no such response.
         """

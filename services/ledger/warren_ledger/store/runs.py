@@ -103,11 +103,14 @@ class Run:
         """The number from which on the present attempt writes; None while that is not settled."""
         return self.spans[-1].first if self.spans and self.settled else None
 
-    def reaches(self, *, whole: bool = False) -> Iterator[Reach]:
-        """What is shown of each attempt, in order. `whole`: of the last one all that was taken, settled or not."""
+    def reaches(self, after: int = -1, *, whole: bool = False) -> Iterator[Reach]:
+        """What is shown of each attempt behind this number, in order. `whole`: of the last one all that was taken,
+        settled or not.
+        """
         for at, (attempt, first) in enumerate(self.spans):
             if at + 1 < len(self.spans):
-                yield Reach(attempt, first, self.spans[at + 1].first)
+                if (until := self.spans[at + 1].first) > after + 1:
+                    yield Reach(attempt, first, until)
             elif self.settled or whole:
                 yield Reach(attempt, first, None)
 
@@ -146,17 +149,23 @@ def pairs(metadata: Mapping[str, str]) -> list[str]:
 class Runs(Protocol):
     """The rows and logs of detached runs. Every method may be called again after a failure, like the store's."""
 
+    async def holder(self, key: str) -> tuple[str, str] | None:
+        """The response that a key stands for, and its fingerprint."""
+
     async def reserve(self, key: str, fingerprint: str, response_id: str, until: float) -> tuple[str, str]:
         """Let a key stand for a response until then, unless it stands for one already.
 
         Returns the response it stands for, and that one's fingerprint.
         """
 
+    async def release(self, key: str, response_id: str) -> None:
+        """Let a key stand for this response no more."""
+
     async def open(self, run: Run, beginning: Entry | None) -> Run:
         """Write the row, and the first part of its log; if there is one already: that row, as it is."""
 
     async def abandon(self, run: Run) -> bool:
-        """Remove the row of a run, its log and its key, if nobody has taken it."""
+        """Remove the row of a run, its log and its key, if nobody has taken it; whether there is none now."""
 
     async def find(self, response_id: str, account: str) -> Run | None:
         """The row of a detached run, also when it has ended."""

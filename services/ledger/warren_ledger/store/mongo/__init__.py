@@ -16,12 +16,11 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-import structlog
 from motor.motor_asyncio import AsyncIOMotorClient as Client
 from pymongo.errors import ConfigurationError, DuplicateKeyError
 
 from warren.contracts import Claim, Outcome, Recorded, UpstreamCall
-from warren.errors import ContextLengthExceeded, LedgerUnavailable
+from warren.errors import ContextLengthExceeded
 from warren.settings import Complaint
 from warren_ledger.history import walk
 from warren_ledger.store import KEEP, KEEP_OPEN, MAX_HISTORY, MAX_TURNS, OPEN, Chain, Record
@@ -29,11 +28,9 @@ from warren_ledger.store.mongo.blobs import MongoBlobs
 from warren_ledger.store.mongo.conversations import MongoConversations
 from warren_ledger.store.mongo.documents import CONTENT, call_of, cost_of, if_claimed, read, rounds, verdict, written
 from warren_ledger.store.mongo.lists import MongoLists
-from warren_ledger.store.mongo.reach import READ, WRITE, Document, insert, reaching, settle
+from warren_ledger.store.mongo.reach import READ, WRITE, Document, index, insert, reaching, settle
 from warren_ledger.store.mongo.runs import MongoRuns
 from warren_ledger.store.runs import RUNNING
-
-log = structlog.get_logger(__name__)
 
 _LEAN = {"body": False, "input": False}
 
@@ -82,21 +79,11 @@ class MongoStore:
 
     async def _prepare(self) -> None:
         """Make the indexes, as soon as the server is there. Nothing waits for them."""
-        while True:
-            try:
-                with reaching(READ):
-                    for collection in (self._responses, self._links):
-                        await collection.create_index("expires", expireAfterSeconds=0)
-                    await self._costs.create_index("response_id")
-                    await self.runs.prepare()
-                    await self.blobs.prepare()
-                    await self.conversations.prepare()
-                    await self.lists.prepare()
-            except LedgerUnavailable as error:
-                log.warning("waiting for MongoDB", reason=error.message)
-                await asyncio.sleep(1)
-            else:
-                return
+        for collection in (self._responses, self._links):
+            await index(collection, "expires", expireAfterSeconds=0)
+        await index(self._costs, "response_id")
+        for part in (self.runs, self.blobs, self.conversations, self.lists):
+            await part.prepare()
 
     async def put(self, outcomes: Sequence[Outcome]) -> list[Recorded]:
         with reaching(WRITE):
@@ -134,11 +121,11 @@ class MongoStore:
 
     async def _follow(self, outcome: Outcome, row: Document, expires: datetime) -> None:
         """What comes with a record, again and again the same."""
-        if outcome.blob is not None:
+        if outcome.blob is not None and outcome.store:
             await self.blobs.hold(outcome.response_id, outcome.account, outcome.blob.name, expires)
         freed = outcome.status == "failed" and not outcome.shown and not row.get("background")
         if freed and "key" in row and not row["latched"]:
-            await self.runs.free(row["key"], outcome.response_id)
+            await self.runs.release(row["key"], outcome.response_id)
 
     async def claim(self, claim: Claim) -> Record | None:
         free = {"_id": claim.response_id, "account": claim.account, "status": OPEN}

@@ -8,7 +8,7 @@ from typing import Any
 from pymongo.errors import DuplicateKeyError
 
 from warren.contracts import Deposit
-from warren_ledger.store.mongo.reach import READ, WRITE, reaching
+from warren_ledger.store.mongo.reach import READ, WRITE, index, reaching
 
 
 class MongoBlobs:
@@ -19,7 +19,7 @@ class MongoBlobs:
         self._now = now
 
     async def prepare(self) -> None:
-        await self._blobs.create_index("expires", expireAfterSeconds=0)
+        await index(self._blobs, "expires", expireAfterSeconds=0)
 
     async def deposit(self, piece: Deposit) -> None:
         name = _name(piece.response_id, piece.account, piece.name, piece.number)

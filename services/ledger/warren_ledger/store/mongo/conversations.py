@@ -13,7 +13,7 @@ from typing import Any
 from warren.errors import ContextLengthExceeded
 from warren_ledger.store import MAX_HISTORY
 from warren_ledger.store.conversations import BURIED, PAGE, REMEMBERED, Conversation, Entry, Stretch, UnknownCursor
-from warren_ledger.store.mongo.reach import READ, WRITE, Document, insert, reaching
+from warren_ledger.store.mongo.reach import READ, WRITE, Document, index, insert, reaching
 
 _PIECE = 8 * 1024 * 1024
 """Bytes of an item in one document: no document may be larger than 16 MB."""
@@ -30,8 +30,8 @@ class MongoConversations:
 
     async def prepare(self) -> None:
         """Make the indexes. The order of items needs none: it is that of their ids."""
-        await self._conversations.create_index("expires", expireAfterSeconds=0)
-        await self._items.create_index([("account", 1), ("item_id", 1)])
+        await index(self._conversations, "expires", expireAfterSeconds=0)
+        await index(self._items, [("account", 1), ("item_id", 1)])
 
     async def open(self, conversation: Conversation, entries: Sequence[Entry]) -> Conversation | None:
         id_, account = conversation.conversation_id, conversation.account

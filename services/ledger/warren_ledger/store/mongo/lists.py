@@ -6,11 +6,11 @@ from typing import Any
 
 from warren.contracts import ListResponses
 from warren_ledger.store.lists import PAGE, Listed, span
-from warren_ledger.store.mongo.reach import READ, Document, reaching, settle
+from warren_ledger.store.mongo.reach import READ, Document, index, reaching, settle
 from warren_ledger.store.runs import RUNNING, pairs
 
-_PRESENT = ("metadata", "item_ids", "conversation")
-"""Fields that many responses lack: only who has one is in its index."""
+_PRESENT = {"metadata": [("_id", 1)], "conversation": [("_id", 1)], "item_ids": []}
+"""Fields that many responses lack: only who has one is in its index. What it ends with is the order of lists."""
 
 
 class MongoLists:
@@ -22,13 +22,14 @@ class MongoLists:
 
     async def prepare(self) -> None:
         """Make the indexes. Each costs those responses something that are in it, so most are in few."""
-        await self._responses.create_index([("account", 1), ("_id", 1)])
-        await self._responses.create_index([("account", 1), ("model", 1), ("_id", 1)])
-        for name in _PRESENT:
+        await index(self._responses, [("account", 1), ("_id", 1)])
+        await index(self._responses, [("account", 1), ("model", 1), ("_id", 1)])
+        for name, order in _PRESENT.items():
             there = {name: {"$exists": True}}
-            await self._responses.create_index([("account", 1), (name, 1), ("_id", 1)], partialFilterExpression=there)
+            await index(self._responses, [("account", 1), (name, 1), *order], partialFilterExpression=there)
         for side in ("$lt", "$gt"):  # not completed
-            await self._responses.create_index(
+            await index(
+                self._responses,
                 [("account", 1), ("status", 1), ("_id", 1)],
                 name=f"status_{side[1:]}_completed",
                 partialFilterExpression={"status": {side: "completed"}},

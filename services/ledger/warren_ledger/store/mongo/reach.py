@@ -1,20 +1,26 @@
 """How MongoDB is reached: within a time, and with every failure named for what it is."""
 
+import asyncio
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pymongo
+import structlog
 from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError
 
 from warren.errors import LedgerUnavailable
+
+log = structlog.get_logger(__name__)
 
 Document = dict[str, Any]
 
 READ = 2.0
 WRITE = 5.0
 """Seconds. A write that takes longer may have happened: it is tried again under the same ids."""
+_INDEX = 3600.0
+"""Seconds for one index: of a large collection it takes minutes."""
 _DUPLICATE = 11000
 
 
@@ -29,6 +35,21 @@ def reaching(seconds: float) -> Iterator[None]:
     except PyMongoError as error:
         # The driver's own text may quote what was to be written.
         raise LedgerUnavailable(f"The ledger cannot reach its store ({type(error).__name__}).") from None
+
+
+async def index(collection: Any, keys: Any, **options: Any) -> None:
+    """Make an index, as soon as the server is there, however much it has to be made of."""
+    while True:
+        try:
+            with reaching(READ):
+                await collection.database.command("ping")
+            with reaching(_INDEX):
+                await collection.create_index(keys, **options)
+        except LedgerUnavailable as error:
+            log.warning("waiting for MongoDB", reason=error.message)
+            await asyncio.sleep(1)
+        else:
+            return
 
 
 async def insert(collection: Any, documents: list[Document]) -> set[str]:

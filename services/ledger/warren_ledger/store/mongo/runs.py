@@ -16,7 +16,7 @@ from typing import Any
 from pymongo.errors import DuplicateKeyError
 
 from warren.contracts import Flag, Head, Part
-from warren_ledger.store.mongo.reach import READ, WRITE, Document, insert, reaching
+from warren_ledger.store.mongo.reach import READ, WRITE, Document, index, insert, reaching
 from warren_ledger.store.runs import END, OPEN, PAGE, QUEUED, RUNNING, Entry, Line, Reach, Run, Span, pairs
 
 _FIELDS = (
@@ -40,8 +40,13 @@ class MongoRuns:
 
     async def prepare(self) -> None:
         for collection in (self._log, self._keys):
-            await collection.create_index("expires", expireAfterSeconds=0)
-        await self._responses.create_index("deadline", partialFilterExpression={"job": {"$exists": True}})
+            await index(collection, "expires", expireAfterSeconds=0)
+        await index(self._responses, "deadline", partialFilterExpression={"job": {"$exists": True}})
+
+    async def holder(self, key: str) -> tuple[str, str] | None:
+        with reaching(READ):
+            found = await self._keys.find_one({"_id": key, "expires": {"$gt": _date(self._now())}})
+        return None if found is None else (found["response_id"], found["fingerprint"])
 
     async def reserve(self, key: str, fingerprint: str, response_id: str, until: float) -> tuple[str, str]:
         holder = {"response_id": response_id, "fingerprint": fingerprint, "expires": _date(until)}
@@ -51,6 +56,10 @@ class MongoRuns:
                 await self._keys.update_one(free, {"$set": holder}, upsert=True)
             found = await self._keys.find_one({"_id": key})
         return (response_id, fingerprint) if found is None else (found["response_id"], found["fingerprint"])
+
+    async def release(self, key: str, response_id: str) -> None:
+        with reaching(WRITE):
+            await self._keys.delete_one({"_id": key, "response_id": response_id})
 
     async def open(self, run: Run, beginning: Entry | None) -> Run:
         spans = [] if beginning is None else [Span(beginning[0].attempt, beginning[0].first)]
@@ -76,9 +85,9 @@ class MongoRuns:
             ours = {"_id": run.response_id, "detached": True, "status": QUEUED}
             if not (await self._responses.delete_one(ours)).deleted_count:
                 return await self._responses.find_one({"_id": run.response_id}, {"_id": True}) is None
-            await self.forget(run.response_id)
+            await self._log.delete_many(_parts_of(run.response_id))
             if run.key is not None:
-                await self._keys.delete_one({"_id": run.key, "response_id": run.response_id})
+                await self.release(run.key, run.response_id)
         return True
 
     async def find(self, response_id: str, account: str) -> Run | None:
@@ -172,12 +181,13 @@ class MongoRuns:
         with reaching(READ):
             return [_run(row) async for row in self._responses.find(overdue, _READ).sort("deadline", 1).limit(100)]
 
-    async def free(self, key: str, response_id: str) -> None:
-        await self._keys.delete_one({"_id": key, "response_id": response_id})
-
     async def forget(self, response_id: str) -> None:
-        """Remove the log."""
-        await self._log.delete_many({"_id": {"$gte": f"{response_id}.", "$lt": f"{response_id}/"}})
+        """Remove the log, and free the key."""
+        with reaching(WRITE):
+            await self._log.delete_many(_parts_of(response_id))
+            row = await self._responses.find_one({"_id": response_id, "key": {"$exists": True}}, {"key": True})
+            if row is not None:
+                await self.release(row["key"], response_id)
 
     async def _rows(self, response_ids: set[str]) -> dict[str, Document]:
         wanted = {"_id": {"$in": list(response_ids)}, "detached": True}
@@ -195,7 +205,7 @@ class MongoRuns:
 
     async def _parts(self, run: Run, after: int, *, whole: bool = False, bare: bool = False) -> AsyncIterator[Entry]:
         line = Line(after)
-        for reach in run.reaches(whole=whole):
+        for reach in run.reaches(after, whole=whole):
             found = self._log.find(await self._window(run, reach, line.next), _BARE if bare else None).sort("_id", 1)
             async for document in found:
                 part = _part(document)
@@ -219,6 +229,10 @@ class MongoRuns:
 
     async def _write(self, entries: Sequence[tuple[Entry, float]]) -> None:
         await insert(self._log, [_document(part, data, until) for (part, data), until in entries])
+
+
+def _parts_of(response_id: str) -> Document:
+    return {"_id": {"$gte": f"{response_id}.", "$lt": f"{response_id}/"}}
 
 
 def _document(part: Part, data: bytes, until: float) -> Document:

@@ -82,8 +82,14 @@ class SqliteRuns:
     def __init__(self, file: File) -> None:
         self._file = file
 
+    async def holder(self, key: str) -> tuple[str, str] | None:
+        return await self._file.run(self._holder, key)
+
     async def reserve(self, key: str, fingerprint: str, response_id: str, until: float) -> tuple[str, str]:
         return await self._file.run(self._reserve, key, fingerprint, response_id, until)
+
+    async def release(self, key: str, response_id: str) -> None:
+        await self._file.run(self._release, key, response_id)
 
     async def open(self, run: Run, beginning: Entry | None) -> Run:
         return await self._file.run(self._open, run, beginning)
@@ -118,6 +124,11 @@ class SqliteRuns:
     async def due(self, before: float) -> list[Run]:
         return await self._file.run(self._due, before)
 
+    def _holder(self, key: str) -> tuple[str, str] | None:
+        query = "SELECT response_id, fingerprint FROM keys WHERE key = ? AND expires > ?"
+        found: tuple[str, str] | None = self._file.db.execute(query, (key, self._file.now())).fetchone()
+        return found
+
     def _reserve(self, key: str, fingerprint: str, response_id: str, until: float) -> tuple[str, str]:
         row = {"key": key, "response_id": response_id, "fingerprint": fingerprint, "expires": until}
         with self._file.writing():
@@ -125,6 +136,10 @@ class SqliteRuns:
             query = "SELECT response_id, fingerprint FROM keys WHERE key = ?"
             holder, asked = self._file.db.execute(query, (key,)).fetchone()
         return holder, asked
+
+    def _release(self, key: str, response_id: str) -> None:
+        with self._file.writing():
+            self._file.db.execute("DELETE FROM keys WHERE key = ? AND response_id = ?", (key, response_id))
 
     def _open(self, run: Run, beginning: Entry | None) -> Run:
         spans = [Span(beginning[0].attempt, beginning[0].first)] if beginning is not None else []
@@ -144,10 +159,12 @@ class SqliteRuns:
         with self._file.writing():
             query = f"DELETE FROM responses WHERE response_id = ? AND detached = 1 AND status = '{QUEUED}'"
             if not self._file.db.execute(query, (run.response_id,)).rowcount:
-                return False
-            self.forget(run.response_id)
-            for table in ("response_metadata", "keys"):
+                query = "SELECT 1 FROM responses WHERE response_id = ?"
+                return self._file.db.execute(query, (run.response_id,)).fetchone() is None
+            for table in ("logs", "response_metadata"):
                 self._file.db.execute(f"DELETE FROM {table} WHERE response_id = ?", (run.response_id,))
+            query = "DELETE FROM keys WHERE key = ? AND response_id = ?"
+            self._file.db.execute(query, (run.key, run.response_id))
         return True
 
     def _find(self, response_id: str, account: str) -> Run | None:
@@ -230,7 +247,7 @@ class SqliteRuns:
     def _parts(self, run: Run, after: int, *, whole: bool = False, bare: bool = False) -> Iterator[Entry]:
         query = _PARTS.format(data="x''" if bare else "data")
         line = Line(after)
-        for reach in run.reaches(whole=whole):
+        for reach in run.reaches(after, whole=whole):
             for row in self._file.db.execute(query, self._window(run, reach, line.next)):
                 head = None if row[6] is None else Head.model_validate_json(row[6])
                 part = Part._make((run.response_id, *row[:6], head))
@@ -265,8 +282,10 @@ class SqliteRuns:
         self._file.db.execute(f"DELETE FROM keys WHERE response_id = :id AND key = ({run})", {"id": response_id})
 
     def forget(self, response_id: str) -> None:
-        """Remove the log."""
+        """Remove the log, and free the key."""
         self._file.db.execute("DELETE FROM logs WHERE response_id = ?", (response_id,))
+        query = "SELECT key FROM responses WHERE response_id = :id"
+        self._file.db.execute(f"DELETE FROM keys WHERE key = ({query}) AND response_id = :id", {"id": response_id})
 
     def purge(self) -> None:
         for table in ("logs", "keys"):

@@ -63,6 +63,8 @@ def _messages(item: Item, path: str, manner: Manner) -> list[Item]:
             return [_called(call_id, flat(name, item.get("namespace")), arguments)]
         case {"type": "custom_tool_call", "call_id": str(call_id), "name": str(name), "input": str(text)}:
             return [_called(call_id, flat(name, item.get("namespace")), wrapped(text))]
+        case {"type": "function_call_output" | "custom_tool_call_output", "call_id": None}:
+            raise missing(f"{path}.call_id")
         case {"type": kind} if kind in _CALLS:
             raise InvalidRequest(f"Invalid '{path}': this {kind} is not complete.", param=path, code="invalid_type")
         case {"type": kind}:
@@ -90,7 +92,8 @@ def _said(role: str, content: Any, path: str, manner: Manner) -> Item:
 
 
 def _called(call_id: str, name: str, arguments: str) -> Item:
-    call = {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+    function = {"name": name, "arguments": arguments or "{}"}  # nothing at all is no JSON
+    call = {"id": call_id, "type": "function", "function": function}
     return {"role": "assistant", "content": None, "tool_calls": [call]}
 
 

@@ -17,6 +17,8 @@ def parts(content: Any, path: str, allowed: frozenset[str]) -> str | list[Item]:
         return content
     if not isinstance(content, list):
         raise InvalidRequest(f"Invalid '{path}'.", param=path, code="invalid_type")
+    if not content:
+        return ""  # no parts at all many servers refuse
     made = [_part(part, f"{path}[{at}]", allowed) for at, part in enumerate(content)]
     if len(made) == 1 and made[0]["type"] == "text":
         text: str = made[0]["text"]
@@ -52,6 +54,10 @@ def _part(part: Any, path: str, allowed: frozenset[str]) -> Item:
         raise InvalidRequest(
             f"Invalid value: {kind!r}. Supported values are: {known}.", param=f"{path}.type", code="invalid_value"
         )
+    if part.get("prompt_cache_breakpoint") is not None:
+        raise unsupported(f"{path}.prompt_cache_breakpoint")
+    if kind == "input_file" and part.get("detail") not in (None, "auto"):
+        raise unsupported(f"{path}.detail")
     match part:
         case {"type": "input_text" | "output_text", "text": str(text)} | {"type": "refusal", "refusal": str(text)}:
             return {"type": "text", "text": text}

@@ -16,6 +16,7 @@ from warren_worker.dialect import (
     Stop,
     Text,
     Thought,
+    Tier,
     Tokens,
     ToolCall,
     UpstreamId,
@@ -35,15 +36,20 @@ _STOPS: dict[str, Stop] = {name: Stop(reason) for reason, names in _REASONS.item
 """By finish reason, in small letters. Any other, `error` among them, is a failure."""
 
 
+_TIERS = ("default", "flex", "scale", "priority", "ultrafast")
+"""Those that the API has; others say `on_demand` and the like."""
+
+
 class ChatReader:
     """Reads one streamed completion."""
 
-    __slots__ = ("_calls", "_count", "_named")
+    __slots__ = ("_calls", "_count", "_named", "_tier")
 
     def __init__(self) -> None:
         self._calls: dict[Any, tuple[int, Any]] = {}  # by index: our handle, and the id it came with
         self._count = 0
         self._named = False
+        self._tier: Any = None
 
     def feed(self, event: sse.Event) -> Iterable[Delta]:
         if event.data == b"[DONE]":
@@ -59,6 +65,10 @@ class ChatReader:
         if not self._named and isinstance(chunk.get("id"), str):
             self._named = True
             yield UpstreamId(chunk["id"])
+        if (tier := chunk.get("service_tier")) != self._tier:
+            self._tier = tier
+            if tier in _TIERS:
+                yield Tier(tier)
         for choice in chunk.get("choices") or ():
             yield from self._choice(choice)
         if isinstance(usage := chunk.get("usage"), dict):
