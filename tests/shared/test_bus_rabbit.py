@@ -1,6 +1,7 @@
 """What only a real broker shows: it dies, freezes, closes things and comes back."""
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -386,9 +387,16 @@ async def test_a_wrong_password_is_an_error_at_once(rabbitmq: RabbitMQ) -> None:
 
 
 async def test_an_unknown_virtual_host_is_an_error_at_once(rabbitmq: RabbitMQ) -> None:
-    with pytest.raises(BusUnavailable, match="refuses"):
-        async with RabbitBus.open(rabbitmq.url.rstrip("/") + "/nowhere"):
-            pass
+    loop = asyncio.get_running_loop()
+    others = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _loop, _context: None)  # aiormq forgets a task of its own that failed
+    try:
+        with pytest.raises(BusUnavailable, match="refuses"):
+            async with RabbitBus.open(rabbitmq.url.rstrip("/") + "/nowhere"):
+                pass
+        gc.collect()
+    finally:
+        loop.set_exception_handler(others)
 
 
 @pytest.mark.parametrize("url", ["", "localhost:5672", "http://localhost", "amqp://"])
