@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -35,6 +36,7 @@ from warren_gateway.auth import Keys
 from warren_gateway.creating import LARGEST, Prepared, launch, prepare, read_body, start
 from warren_gateway.dispatch import dispatching
 from warren_gateway.gateway import Gateway
+from warren_gateway.room import Room
 from warren_gateway.tail import following
 
 pytestmark = pytest.mark.anyio
@@ -115,7 +117,8 @@ def request(body: bytes, declared: str | None = None, piece: int = 1024 * 1024) 
         return {"type": "http.request", "body": pieces[number], "more_body": number + 1 < len(pieces)}
 
     headers = [(b"content-length", declared.encode())] if declared is not None else []
-    return Request({"type": "http", "method": "POST", "headers": headers}, receive), read
+    app = SimpleNamespace(state=SimpleNamespace(gateway=SimpleNamespace(room=Room(64 * 1024 * 1024))))
+    return Request({"type": "http", "method": "POST", "headers": headers, "app": app}, receive), read
 
 
 async def test_a_body_is_read_to_32_mb_and_no_further() -> None:

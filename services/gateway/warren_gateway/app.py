@@ -98,6 +98,8 @@ class _Stamp:
             await failure(WarrenError("The server had an error while processing your request."))(
                 scope, receive, stamped
             )
+        finally:
+            scope["app"].state.gateway.room.release(scope)
 
 
 def _request_id(scope: Scope) -> bytes:

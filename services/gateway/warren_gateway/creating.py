@@ -27,7 +27,7 @@ from warren.requests import CreateResponse
 from warren.responses import TERMINAL
 from warren_gateway import repeated
 from warren_gateway.flight import Flight
-from warren_gateway.gateway import Gateway
+from warren_gateway.gateway import Gateway, of
 
 T = TypeVar("T")
 
@@ -53,16 +53,20 @@ async def read_body(request: Request) -> bytes:
 
     Raises:
         RequestTooLarge: it is, or claims to be, larger than 32 MB.
+        Overloaded: there are too many large ones under way.
     """
+    room, scope = of(request).room, request.scope
     declared = request.headers.get("content-length", "")
     size = int(declared) if declared.isdecimal() and len(declared) < 20 else 0
     pieces: list[bytes] = []
     if size <= LARGEST:
+        room.hold(scope, size)
         size = 0
         async for piece in request.stream():
             size += len(piece)
             if size > LARGEST:
                 break
+            room.hold(scope, size)
             pieces.append(piece)
     if size > LARGEST:
         raise RequestTooLarge("The body of a request may have 32 MB at the most.")

@@ -12,6 +12,7 @@ from warren.errors import BusUnavailable, CallTimeout, LedgerUnavailable, Overlo
 from warren.ids import Signer
 from warren_gateway.auth import Keys
 from warren_gateway.dispatch import Dispatch
+from warren_gateway.room import Room
 from warren_gateway.tail import Logs
 
 _LEDGER_PATIENCE = 8.0  # it waits up to three seconds itself for an outcome that is on its way
@@ -32,6 +33,7 @@ class Gateway:
     request_timeout: float
     background_timeout: float
     websocket_seconds: float = 3600.0
+    room: Room = field(default_factory=lambda: Room(256 * 1024 * 1024))
     draining: bool = False
     _states: dict[str, str] = field(default_factory=dict)
     _asked_at: float = -_STATES_FRESH

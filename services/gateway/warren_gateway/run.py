@@ -12,6 +12,7 @@ from warren_gateway.app import build
 from warren_gateway.auth import Keys
 from warren_gateway.dispatch import Dispatch, dispatching
 from warren_gateway.gateway import Gateway
+from warren_gateway.room import Room
 from warren_gateway.server import listen, serving
 from warren_gateway.settings import HttpSettings, guard
 from warren_gateway.tail import Logs, following
@@ -37,6 +38,7 @@ async def gateway(bus: Bus, config: Config, settings: HttpSettings, key: str | N
             request_timeout=settings.request_timeout,
             background_timeout=settings.background_timeout,
             websocket_seconds=settings.websocket_seconds,
+            room=Room(settings.body_memory * 1024 * 1024),
         )
         async with serving(build(state), bound, drain=settings.drain):
             host = f"[{settings.host}]" if ":" in settings.host else settings.host

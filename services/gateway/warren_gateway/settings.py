@@ -29,6 +29,9 @@ class HttpSettings(Settings):
     websocket_seconds: Annotated[float, Field(gt=0)] = 3600.0
     """Seconds after which a WebSocket takes no more requests and is closed, as at OpenAI."""
 
+    body_memory: Annotated[int, Field(ge=32)] = 256
+    """MB that large bodies of requests under way may take together; who comes when they do is told to come back."""
+
     secret: SecretStr | None = None
     """Signs ids and seals content. The same for all gateways and workers; several, separated by commas, to change it:
     the first signs, all are accepted. Derived from the master key if it is not given."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from time import monotonic, time
 
 import structlog
@@ -40,6 +40,8 @@ KEEP_ALIVE = 15.0
 PING = 5.0
 _BLOB_PATIENCE = {True: 60.0, False: 10.0}
 """Seconds to wait for a large request, for who is detached, and for who waits for the answer."""
+_LARGE = 16
+"""Requests too large for the bus that are worked on at a time: each takes a multiple of its size."""
 
 
 class Worker:
@@ -70,6 +72,7 @@ class Worker:
         self._stopped: dict[str, bool] = {}
         """What is to be stopped as soon as it starts, and whether it was superseded."""
         self._taken: dict[str, asyncio.Event] = {}
+        self._large = asyncio.Semaphore(_LARGE)
 
     async def handle(self, delivery: Delivery) -> Message | None:
         """Run a job to its end. When the same job comes again while it runs, that delivery stands for it too."""
@@ -178,8 +181,9 @@ class Worker:
             elif (again or job.detached) and not await self._leave(job, stream):
                 return
             else:
-                job = await whole(self._bus, job, _BLOB_PATIENCE[job.detached])
-                await self._run(job, stream)
+                async with self._large if job.blob is not None else nullcontext():
+                    job = await whole(self._bus, job, _BLOB_PATIENCE[job.detached])
+                    await self._run(job, stream)
         except LedgerUnavailable as error:
             await refuse(self._bus, job, stream, error)
         except Exception:
