@@ -12,6 +12,7 @@ from typing import Generic, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
 import aio_pika
+from aio_pika.connection import make_url
 from aiormq.abc import AbstractConnection
 from aiormq.channel import Channel
 from aiormq.exceptions import (
@@ -141,21 +142,21 @@ class Link:
 
     async def _once(self) -> None:
         """Connect, and stay until the connection is lost."""
-        connection = await aio_pika.connect(
-            self._url,
-            timeout=_CONNECT,
-            heartbeat=self._heartbeat,
+        connection = aio_pika.Connection(
+            make_url(self._url, heartbeat=self._heartbeat),
             client_properties={"connection_name": self._name},
         )
-        assert connection.transport is not None
-        underlying = connection.transport.connection
         try:
+            await connection.connect(timeout=_CONNECT)
+            assert connection.transport is not None
+            underlying = connection.transport.connection
             self.connection.set(underlying)
             self._tell(None)
             log.info("%s: connected to the broker", self._name)
             await asyncio.wait([underlying.closing])
         finally:
             self.connection.set(None)
+            # Also where connecting failed: one that is not closed makes a task of its own when it is collected.
             await settle(connection.close())
 
     def _tell(self, error: BusUnavailable | None) -> None:
