@@ -120,7 +120,7 @@ class Link:
     async def run(self) -> None:
         parts = urlsplit(self._url)
         trouble = Trouble(f"broker {parts.hostname}:{parts.port or 5672} cannot be reached")
-        while True:
+        while not cancellations():  # aiormq may make another error of being stopped
             try:
                 await self._once()
                 trouble.over()
@@ -187,7 +187,7 @@ class Held:
 
     async def run(self) -> None:
         trouble = Trouble(self._what)
-        while True:
+        while not cancellations():
             connection = await self._link.connection.get()
             try:
                 reason = await self._once(connection)
