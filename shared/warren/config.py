@@ -21,10 +21,11 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import to_json
 
+from warren.compatible import ROWS
 from warren.settings import Complaint
 
-PROVIDERS = frozenset({"openai"})
-"""Providers that have an adapter."""
+PROVIDERS = frozenset({"openai"}) | ROWS.keys()
+"""Providers that have an adapter: a module of the worker's, or a row."""
 
 _ENVIRON = "os.environ/"
 _PLACE = {
@@ -88,6 +89,32 @@ class Params(_Strict):
     extra_body: dict[str, Any] = Field(default_factory=dict)
     weight: Annotated[float, Field(gt=0)] | None = None
     drop_params: bool | None = None
+    additional_drop_params: list[str] = Field(default_factory=list)
+    allowed_openai_params: list[str] = Field(default_factory=list)
+
+    api_version: SecretText | None = None
+    azure_ad_token: SecretText | None = None
+    tenant_id: SecretText | None = None
+    client_id: SecretText | None = None
+    client_secret: SecretText | None = None
+    azure_scope: SecretText | None = None
+
+    vertex_project: SecretText | None = None
+    vertex_location: SecretText | None = None
+    vertex_credentials: SecretText | None = None
+    """JSON, or the path of a file with it."""
+
+    aws_region_name: SecretText | None = None
+    aws_access_key_id: SecretText | None = None
+    aws_secret_access_key: SecretText | None = None
+    aws_session_token: SecretText | None = None
+    aws_profile_name: SecretText | None = None
+    aws_role_name: SecretText | None = None
+    aws_session_name: SecretText | None = None
+    aws_external_id: SecretText | None = None
+    aws_web_identity_token: SecretText | None = None
+    aws_sts_endpoint: SecretText | None = None
+    aws_bedrock_runtime_endpoint: SecretText | None = None
 
 
 class Info(_Strict):
@@ -95,8 +122,19 @@ class Info(_Strict):
 
     id: str | None = None
     mode: str | None = None
+    base_model: str | None = None
+    """What is known of this model holds for the deployment: on Azure a deployment's name says nothing."""
+    supported_endpoints: list[str] | None = None
     max_input_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_output_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
     supports_response_schema: bool | None = None
+    supports_function_calling: bool | None = None
+    supports_reasoning: bool | None = None
+    supports_vision: bool | None = None
+    supports_pdf_input: bool | None = None
+    supports_audio_input: bool | None = None
+    supports_web_search: bool | None = None
 
 
 class _Entry(_Strict):

@@ -167,11 +167,11 @@ def test_what_has_no_effect_is_reported_with_its_line() -> None:
             tpm: 5
             litellm_params:
               model: gpt-5
-              aws_secret: hush
+              aws_secrets: hush
             model_info:
-              base_model: x
+              input_cost: x
           - model_name: n
-            litellm_params: {model: bedrock/claude}
+            litellm_params: {model: nowhere/claude}
         """),
         "c.yaml",
     )
@@ -179,9 +179,9 @@ def test_what_has_no_effect_is_reported_with_its_line() -> None:
         "c.yaml, line 1: litellm_settings.set_verbose has no effect",
         "c.yaml, line 3: general_settings.database_url has no effect",
         "c.yaml, line 6: model_list[0].tpm has no effect",
-        "c.yaml, line 9: model_list[0].litellm_params.aws_secret has no effect",
-        "c.yaml, line 11: model_list[0].model_info.base_model has no effect",
-        "c.yaml, line 13: 'bedrock/claude' is left out: there is no adapter for the provider 'bedrock'",
+        "c.yaml, line 9: model_list[0].litellm_params.aws_secrets has no effect",
+        "c.yaml, line 11: model_list[0].model_info.input_cost has no effect",
+        "c.yaml, line 13: 'nowhere/claude' is left out: there is no adapter for the provider 'nowhere'",
     )
     assert config.models() == ["m"]
 

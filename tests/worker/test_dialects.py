@@ -28,7 +28,7 @@ from warren_worker.assembler import Assembler
 from warren_worker.dialect import Call, Conversation, Dialect
 from warren_worker.dialects.chat import Chat
 from warren_worker.dialects.responses import Responses
-from warren_worker.providers.openai import PROVIDER
+from warren_worker.providers.openai import CHAT
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "openai"
 MESSAGES: TypeAdapter[Any] = TypeAdapter(list[ChatCompletionMessageParam])
@@ -82,7 +82,7 @@ def outcome_of(kind: str, events: list[Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("case", golden("chat_calls"))
 def test_a_conversation_becomes_a_chat(case: dict[str, Any]) -> None:
     conversation = Conversation(case["request"], items(case["request"]["input"]))
-    for dialect, name in ((PROVIDER.chat, "openai"), (PROVIDER.compatible_chat, "compatible")):
+    for dialect, name in ((CHAT, "openai"), (Chat(), "compatible")):
         assert dialect.call(conversation, "theirs") == Call("/chat/completions", case[name])
 
 
@@ -108,7 +108,7 @@ def _inherited() -> set[str]:
 def test_a_conversation_becomes_a_native_call(case: dict[str, Any]) -> None:
     said = [*case["history"], *items(case["request"]["input"])]
     conversation = Conversation(case["request"], said, case["upstream_previous"])
-    for dialect, name in ((PROVIDER.native, "openai"), (PROVIDER.compatible_native, "compatible")):
+    for dialect, name in ((Responses(stores=True), "openai"), (Responses(), "compatible")):
         assert dialect.call(conversation, "theirs") == Call("/responses", case[name])
         ITEMS.validate_python(case[name]["input"], strict=True)
         NATIVE_TOOLS.validate_python(case[name].get("tools", []), strict=True)
@@ -195,7 +195,7 @@ def test_the_path_is_that_of_the_clients_own_input() -> None:
 def test_making_a_call_changes_nothing(case: dict[str, Any]) -> None:
     before = to_json(case["request"])
     conversation = Conversation(case["request"], items(case["request"]["input"]))
-    for dialect in (PROVIDER.chat, PROVIDER.native):
+    for dialect in (CHAT, Responses(stores=True)):
         dialect.call(conversation, "theirs").body.clear()
         assert to_json(case["request"]) == before
 

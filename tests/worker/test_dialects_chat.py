@@ -13,7 +13,7 @@ from warren.responses import items
 from warren_worker.dialect import Call, Conversation
 from warren_worker.dialects.chat import Chat
 from warren_worker.dialects.responses import Responses
-from warren_worker.providers.openai import PROVIDER
+from warren_worker.providers.openai import CHAT
 
 Item = dict[str, Any]
 MESSAGES: TypeAdapter[Any] = TypeAdapter(list[ChatCompletionMessageParam])
@@ -305,9 +305,9 @@ def test_what_says_nothing_is_said_as_nothing() -> None:
 
 
 def test_openais_own_chat_knows_more_fields() -> None:
-    assert isinstance(PROVIDER.chat, Chat)
+    assert isinstance(CHAT, Chat)
     more: Item = {"moderation": {"model": "x"}, "prompt_cache_options": {"mode": "explicit"}}
-    assert call(PROVIDER.chat, **more).body.items() >= more.items()
+    assert call(CHAT, **more).body.items() >= more.items()
 
 
 def test_only_openai_is_asked_to_compact() -> None:

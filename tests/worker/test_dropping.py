@@ -8,6 +8,7 @@ from warren.errors import InvalidRequest
 from warren_worker import dropping
 from warren_worker.dialect import Conversation
 from warren_worker.dialects.chat import Chat
+from warren_worker.provider import Endpoint
 
 TOOLS = [
     {"type": "web_search"},
@@ -19,7 +20,8 @@ ITEMS = [{"type": "message", "role": "user", "content": "hello"}]
 
 def called(*, drop: bool = True, items: list[dict[str, Any]] | None = None, **request: Any) -> tuple[Any, Any]:
     asked = {"model": "m", "input": items or ITEMS, **request}
-    call, conversation, dropped = dropping.call(Chat(), Conversation(asked, asked["input"]), "m", drop=drop)
+    endpoint = Endpoint("d", "openai", "m", "http://nowhere", Chat(), remembers=False, headers={}, drops=drop)
+    call, conversation, dropped = dropping.call(endpoint, Conversation(asked, asked["input"]))
     assert set(conversation.request) <= set(asked)
     return call.body, dropped
 

@@ -7,7 +7,7 @@ from warren.errors import UpstreamAuth, UpstreamUnreachable
 from warren_worker.dialects.chat import Chat
 from warren_worker.dialects.responses import Responses
 from warren_worker.provider import Endpoint, endpoint
-from warren_worker.providers.openai import PROVIDER
+from warren_worker.providers.openai import CHAT
 
 KEY = {"OPENAI_API_KEY": "sk-env"}
 
@@ -29,8 +29,8 @@ def test_openai_is_reached_natively_and_remembers() -> None:
     [
         ("model: openai/x", Responses(stores=True), True),
         ("model: openai/x, api_base: 'https://api.openai.com/v1/'", Responses(stores=True), True),
-        ("model: openai/x, use_chat_completions_api: true", PROVIDER.chat, False),
-        ("model: openai/chat_completions/x", PROVIDER.chat, False),
+        ("model: openai/x, use_chat_completions_api: true", CHAT, False),
+        ("model: openai/chat_completions/x", CHAT, False),
         ("model: openai/x, api_base: 'http://a/v1', api_key: k", Responses(), False),
         ("model: openai/x, api_base: 'http://a/v1', api_key: k, use_chat_completions_api: true", Chat(), False),
     ],

@@ -106,7 +106,7 @@ class _Answer:
         if endpoint.remembers:
             return await self._native(endpoint, conversation, "/responses/input_tokens", _COUNTED)
         # What cannot be asked is refused here, too.
-        _, told, _ = dropping.call(endpoint.dialect, conversation, endpoint.model, drop=endpoint.drops)
+        _, told, _ = dropping.call(endpoint, conversation)
         count = tokens(told.request, told.items)
         return {"object": "response.input_tokens", "input_tokens": count, "estimated": True}
 

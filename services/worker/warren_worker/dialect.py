@@ -12,6 +12,8 @@ from warren import sse
 from warren.contracts import Usage
 from warren.errors import WarrenError
 from warren.responses import Item
+from warren_worker.framing import Framing
+from warren_worker.parameters import Treatment
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +84,35 @@ class Tier:
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
-    """The provider said that this is all, and why. Without it an answer counts as cut off."""
+class Kept:
+    """What the provider must be shown again, as it was, when the conversation goes on: a signature, an encrypted block.
 
-    reason: Literal["done", "max_output_tokens", "content_filter"] = "done"
+    It is kept beside an item, out of the client's sight, and comes back in `Conversation.kept`. With `thought` that is
+    the reasoning item that is open, or else a new one without text; a client that keeps its items itself gets it sealed
+    in there. Without, it is whatever item came last, and such a client's conversation goes on without it.
+
+    `data` is JSON, an object whose key `by` says in which vendor's terms it is: several dialects may speak of the same.
+    """
+
+    data: Item
+    thought: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """A call of a tool that the provider ran itself, over and done: its item, as the API writes it, without id."""
+
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The provider said that this is all, and why. Without it an answer counts as cut off.
+
+    `paused`: it wants to be asked again with all that it has said by now, to go on.
+    """
+
+    reason: Literal["done", "max_output_tokens", "content_filter", "paused"] = "done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +153,20 @@ def used(read: Any, cached: Any, cache_written: Any, written: Any, reasoned: Any
 
 
 Delta = (
-    Text | Refusal | Thought | Summary | Annotation | ToolCall | Arguments | Tokens | Tier | Stop | UpstreamId | Native
+    Text
+    | Refusal
+    | Thought
+    | Summary
+    | Annotation
+    | ToolCall
+    | Arguments
+    | Kept
+    | Hosted
+    | Tokens
+    | Tier
+    | Stop
+    | UpstreamId
+    | Native
 )
 
 
@@ -138,23 +178,28 @@ class Conversation:
     items: list[Item]
     upstream_previous: str | None = None
     """The provider's own id of what came before; `items` then holds the new ones only."""
+    kept: Mapping[str, list[Item]] = field(default_factory=dict)
+    """By the id of the item it belongs to: the `data` of every `Kept` that came with it, in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An HTTP request to make, relative to the deployment's base URL."""
+    """A POST to make, relative to the deployment's base URL."""
 
     path: str
+    """May hold a query."""
     body: dict[str, Any]
     schema: dict[str, Any] | None = None
     """What the answer's text must be valid against, where the provider cannot be asked to keep to it."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """In small letters. One that the deployment has as well is joined to it by a comma."""
 
 
 class Reader(Protocol):
     """Reads one answer. Fed to the end, it has given a `Stop`, or the answer was cut off."""
 
     def feed(self, event: sse.Event) -> Iterable[Delta]:
-        """What this event says.
+        """What this event says. Whatever cut the answer into events (`Dialect.framing`), each has a name and its data.
 
         Raises:
             WarrenError: the provider reports a failure inside its stream.
@@ -162,6 +207,20 @@ class Reader(Protocol):
 
 
 class Dialect(Protocol):
+    """A frozen dataclass in `dialects`, whose fields say how a server deviates from the vendor's own."""
+
+    @property
+    def parameters(self) -> Mapping[str, Treatment]:
+        """What it does with each of `parameters.NAMES`; what is missing it refuses. `call` sees only what it takes."""
+
+    @property
+    def framing(self) -> Framing:
+        """How an answer is cut into events."""
+
+    @property
+    def inlines(self) -> frozenset[str]:
+        """Types of content parts that go out as bytes only: their URLs are fetched first, and made data URLs."""
+
     @property
     def compacts(self) -> bool:
         """Whether the provider acts on `context_management` itself."""

@@ -10,16 +10,15 @@ from typing import Any
 
 from warren.errors import InvalidRequest
 from warren.responses import Item
-from warren_worker.dialect import Call, Conversation, Dialect
+from warren_worker.dialect import Call, Conversation
+from warren_worker.provider import Endpoint
 
 _KEPT = frozenset({"model", "input", "instructions", "previous_response_id", "conversation"})
 _PLACE = re.compile(r"(?P<name>\w+)(?:\[(?P<number>\d+)\]|\.(?P<key>\w+))?")
 
 
-def call(
-    dialect: Dialect, conversation: Conversation, model: str, *, drop: bool
-) -> tuple[Call, Conversation, tuple[str, ...]]:
-    """The call that asks `model` for this, of what conversation, and what had to be left out of the request.
+def call(endpoint: Endpoint, conversation: Conversation) -> tuple[Call, Conversation, tuple[str, ...]]:
+    """The call that asks for this, of what conversation, and what had to be left out of the request.
 
     Raises:
         InvalidRequest: as `Dialect.call`, for what must not be left out.
@@ -29,9 +28,9 @@ def call(
     dropped: list[str] = []
     while True:
         try:
-            return dialect.call(conversation, model), conversation, tuple(dropped)
+            return endpoint.dialect.call(conversation, endpoint.model), conversation, tuple(dropped)
         except InvalidRequest as refused:
-            if not drop or refused.code != "unsupported_parameter" or refused.param is None:
+            if not endpoint.drops or refused.code != "unsupported_parameter" or refused.param is None:
                 raise
             left = _without(conversation.request, refused.param, places, dropped)
             if left is None:

@@ -16,6 +16,7 @@ from warren.responses import Item
 from warren_worker import dropping
 from warren_worker.assembler import Assembler
 from warren_worker.dialect import Call, Conversation
+from warren_worker.media import inlined
 from warren_worker.provider import Endpoint
 from warren_worker.upstream import Upstream
 
@@ -64,9 +65,8 @@ class Calls:
         Raises:
             WarrenError: there is no answer, or it did not come to a good end.
         """
-        call, conversation, self.dropped = dropping.call(
-            endpoint.dialect, conversation, endpoint.model, drop=endpoint.drops
-        )
+        conversation = await inlined(conversation, endpoint.dialect.inlines, self._upstream.media)
+        call, conversation, self.dropped = dropping.call(endpoint, conversation)
         validator = _validator(call.schema) if call.schema is not None else None
         note = _Note(endpoint)
         try:

@@ -1,31 +1,106 @@
 """Who answers: base URL, credentials and quirks of a provider, and what a deployment makes of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol
 
-from warren.config import Deployment, Secret
+from warren import compatible
+from warren.config import Deployment, Params, Secret
 from warren.errors import UpstreamAuth, UpstreamUnreachable
+from warren_worker import facts as known
+from warren_worker.credentials import Credential
 from warren_worker.dialect import Dialect
-from warren_worker.dialects.chat import Chat
+from warren_worker.facts import Facts
+from warren_worker.parameters import Treatment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where a provider serves a deployment, and how it is spoken to."""
+
+    base_url: str
+    model: str
+    """What the provider calls it."""
+    dialect: Dialect
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """In small letters; with a key that never changes among them, if that is all that is needed."""
+    credential: Credential | None = None
+    query: str = ""
+    """Behind every path: `api-version=…`."""
+    parameters: Mapping[str, Treatment] = field(default_factory=dict)
+    """What it does with parameters, where that is not what its dialect says."""
+    native: bool = False
+    """It speaks the Responses API itself."""
+    remembers: bool = False
+    """It keeps responses and goes on from its own `previous_response_id`."""
+
+
+class Provider(Protocol):
+    """A provider: `PROVIDER` of the module of its name in `providers`, or a row of `warren.compatible`."""
+
+    def site(self, asked: "Asked") -> Site:
+        """Where this deployment is.
+
+        Raises:
+            UpstreamAuth: it names a key that is not there, or none where there must be one.
+            UpstreamUnreachable: it names an address that is not there.
+        """
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
-    """A provider as data. `native` and `chat` are for its own base URL, the `compatible_` ones for any other."""
+class Asked:
+    """A deployment, and what is known where workers run."""
 
-    name: str
-    base_url: str
-    base_variables: tuple[str, ...]
-    key_variables: tuple[str, ...]
-    native: Dialect
-    chat: Dialect
-    compatible_native: Dialect
-    compatible_chat: Dialect
-    remembers: bool = False
-    """At its own base URL it keeps responses and goes on from its own `previous_response_id`."""
+    deployment: Deployment
+    environ: Mapping[str, str] = field(repr=False)
+    facts: Facts
+
+    @property
+    def params(self) -> Params:
+        return self.deployment.params
+
+    @property
+    def model(self) -> str:
+        """Without LiteLLM's ways to say which endpoint is meant."""
+        return self.deployment.model.removeprefix("chat_completions/").removeprefix("responses/")
+
+    @property
+    def chat(self) -> bool:
+        """Whether Chat Completions are wanted of a provider that has more."""
+        return self.params.use_chat_completions_api or self.deployment.model.startswith("chat_completions/")
+
+    def value(self, given: Secret | None, *variables: str) -> str | None:
+        """What is given in the configuration, or else by the first of these variables that is set."""
+        if given is not None:
+            return given.resolve(self.environ)
+        return next((self.environ[name] for name in variables if self.environ.get(name)), None)
+
+    def base(self, *variables: str, default: str | None = None) -> str:
+        """The base URL, without a slash at its end.
+
+        Never the default where the configuration names another that is not there: it would get another's key.
+        """
+        given = self.params.api_base or self.params.base_url
+        base = self.value(given, *variables) or (default if given is None else None)
+        if not base:
+            raise self.nowhere(given.variable if given is not None else " or ".join(["api_base", *variables]))
+        return base.rstrip("/")
+
+    def key(self, *variables: str, default: str | None = None) -> str:
+        """The API key."""
+        given = self.params.api_key
+        key = self.value(given, *variables) or (default if given is None else None)
+        if key is None:
+            raise self.missing((given.variable if given is not None else None) or variables[0])
+        return key
+
+    def missing(self, what: str) -> UpstreamAuth:
+        return UpstreamAuth(f"The deployment {self.deployment.id!r} has no key: {what} is not set where workers run.")
+
+    def nowhere(self, what: str | None) -> UpstreamUnreachable:
+        return UpstreamUnreachable(f"The deployment {self.deployment.id!r} has no address: {what} is not set.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +114,32 @@ class Endpoint:
     dialect: Dialect
     remembers: bool
     headers: Mapping[str, str] = field(repr=False)
+    credential: Credential | None = None
+    query: str = ""
     body: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Laid over every request's body."""
+    parameters: Mapping[str, Treatment] = field(default_factory=dict)
+    """What becomes of each parameter here."""
+    facts: Facts = field(default_factory=Facts)
     retries: int | None = None
     timeout: float | None = None
     first_event_timeout: float | None = None
     native: bool = False
     """It speaks the Responses API itself."""
-    max_input_tokens: int | None = None
     drops: bool = False
     """What it cannot take is left out, and told."""
+
+    @property
+    def max_input_tokens(self) -> int | None:
+        return self.facts.max_input_tokens
 
 
 @cache
 def find(name: str) -> Provider:
-    """The provider of this name: the module of this name in `providers`."""
+    """The provider of this name."""
+    if (row := compatible.ROWS.get(name)) is not None:
+        made: Provider = import_module("warren_worker.providers.compatible").Compatible(name, row)
+        return made
     provider: Provider = import_module(f"warren_worker.providers.{name}").PROVIDER
     return provider
 
@@ -65,50 +151,26 @@ def endpoint(deployment: Deployment, environ: Mapping[str, str]) -> Endpoint:
         UpstreamAuth: it names a key that is not there.
         UpstreamUnreachable: it names an address that is not there.
     """
-    provider, params = find(deployment.provider), deployment.params
-    given = params.api_base or params.base_url
-    base = given.resolve(environ) if given is not None else _first(provider.base_variables, environ)
-    if given is not None and not base:  # never the provider's own address instead: it would get another's key
-        raise UpstreamUnreachable(f"The deployment {deployment.id!r} has no address: {given.variable} is not set.")
-    own = base is None or base.rstrip("/") == provider.base_url
-    model, chat = deployment.model, params.use_chat_completions_api
-    if model.startswith("chat_completions/"):  # LiteLLM's other way to say it
-        model, chat = model.removeprefix("chat_completions/"), True
-    if own:
-        dialect = provider.chat if chat else provider.native
-    else:
-        dialect = provider.compatible_chat if chat else provider.compatible_native
-    if isinstance(dialect, Chat) and deployment.info.supports_response_schema is False:
-        dialect = replace(dialect, schemas=False)
-    headers = {name.lower(): value.resolve(environ) or "" for name, value in params.extra_headers.items()}
-    if params.organization is not None and (organization := params.organization.resolve(environ)):
-        headers["openai-organization"] = organization
+    params = deployment.params
+    facts = known.of(deployment.model, deployment.info)
+    site = find(deployment.provider).site(Asked(deployment, environ, facts))
+    given = {name.lower(): value.resolve(environ) or "" for name, value in params.extra_headers.items()}
     return Endpoint(
         deployment=deployment.id,
-        provider=provider.name,
-        model=model,
-        base_url=(base or provider.base_url).rstrip("/"),
-        dialect=dialect,
-        remembers=own and not chat and provider.remembers,
-        headers={"authorization": f"Bearer {_key(deployment, provider, environ)}", **headers},
+        provider=deployment.provider,
+        model=site.model,
+        base_url=site.base_url.rstrip("/"),
+        dialect=site.dialect,
+        remembers=site.remembers,
+        headers={**site.headers, **given},
+        credential=site.credential,
+        query=site.query,
         body=params.extra_body,
+        parameters={**site.dialect.parameters, **site.parameters},
+        facts=facts,
         retries=params.max_retries if params.max_retries is not None else params.num_retries,
         timeout=params.timeout,
         first_event_timeout=params.stream_timeout,
-        native=not chat,
+        native=site.native,
         drops=bool(params.drop_params),
-        max_input_tokens=deployment.info.max_input_tokens,
     )
-
-
-def _key(deployment: Deployment, provider: Provider, environ: Mapping[str, str]) -> str:
-    given: Secret | None = deployment.params.api_key
-    key = given.resolve(environ) if given is not None else _first(provider.key_variables, environ)
-    if not key:
-        wanted = (given.variable if given is not None else None) or provider.key_variables[0]
-        raise UpstreamAuth(f"The deployment {deployment.id!r} has no key: {wanted} is not set where workers run.")
-    return key
-
-
-def _first(names: tuple[str, ...], environ: Mapping[str, str]) -> str | None:
-    return next((environ[name] for name in names if environ.get(name)), None)

@@ -22,7 +22,9 @@ from warren.errors import (
     UpstreamUnreachable,
 )
 from warren.responses import Item
+from warren_worker.auth import Authority
 from warren_worker.dialect import Call
+from warren_worker.framing import Cutter, cutter
 from warren_worker.provider import Endpoint
 from warren_worker.refusal import inside
 
@@ -61,6 +63,7 @@ class Upstream:
     def __init__(self, client: httpx.AsyncClient, patience: Patience) -> None:
         self._client = client
         self._patience = patience
+        self._authority = Authority(client)
 
     @asynccontextmanager
     async def ask(self, endpoint: Endpoint, call: Call, deadline: float) -> AsyncIterator[Answer]:
@@ -72,7 +75,8 @@ class Upstream:
         """
         total = deadline - time() if endpoint.timeout is None else min(deadline - time(), endpoint.timeout)
         first = min(total, endpoint.first_event_timeout or self._patience.first_event)
-        request = self._request(endpoint, call.path, call.body, "text/event-stream")
+        framing = endpoint.dialect.framing
+        request = await self._request(endpoint, call.path, call.body, framing, call.headers)
         loop = asyncio.get_running_loop()
         end = loop.time() + total
         with _told(deadline):
@@ -82,9 +86,9 @@ class Upstream:
                     if not 200 <= response.status_code < 300:
                         body = await _bounded(response, _REFUSAL_SIZE)
                         raise endpoint.dialect.refusal(response.status_code, response.headers, body)
-                    if not response.headers.get("content-type", "").startswith("text/event-stream"):
+                    if not response.headers.get("content-type", "").startswith(framing):
                         raise _without_stream(await _bounded(response, _REFUSAL_SIZE))
-                    async with aclosing(self._events(response, timer, end)) as batches:
+                    async with aclosing(self._events(response, cutter(framing), timer, end)) as batches:
                         yield Answer(response.status_code, response.headers.get("x-request-id"), batches)
                 finally:
                     await response.aclose()
@@ -98,7 +102,7 @@ class Upstream:
             WarrenError: as for `ask`.
         """
         total = deadline - time() if endpoint.timeout is None else min(deadline - time(), endpoint.timeout)
-        request = self._request(endpoint, path, body, "application/json")
+        request = await self._request(endpoint, path, body, "application/json", {})
         with _told(deadline):
             async with asyncio.timeout(min(total, self._patience.idle)):
                 response = await self._client.send(request, stream=True)
@@ -116,18 +120,29 @@ class Upstream:
             raise UpstreamError("The provider's answer is no JSON object.")
         return value, response.status_code, response.headers.get("x-request-id")
 
-    def _request(self, endpoint: Endpoint, path: str, body: Mapping[str, Any], accept: str) -> httpx.Request:
+    async def media(self, url: str) -> tuple[str, bytes]:
+        """Media type and bytes of what is at this URL, which came with a request."""
+        raise NotImplementedError
+
+    async def _request(
+        self, endpoint: Endpoint, path: str, body: Mapping[str, Any], accept: str, more: Mapping[str, str]
+    ) -> httpx.Request:
         data = to_json({**body, **endpoint.body})
-        headers = {"content-type": "application/json", "accept": accept, **endpoint.headers}
+        url = endpoint.base_url + path
+        if endpoint.query:
+            url += ("&" if "?" in path else "?") + endpoint.query
+        headers = {"content-type": "application/json", "accept": accept, **more, **endpoint.headers}
+        headers |= {name: f"{more[name]},{endpoint.headers[name]}" for name in more.keys() & endpoint.headers.keys()}
+        if endpoint.credential is not None:
+            headers |= await self._authority.headers(endpoint.credential, url, data, headers)
         if len(data) <= _AT_ONCE:
-            return self._client.build_request("POST", endpoint.base_url + path, content=data, headers=headers)
+            return self._client.build_request("POST", url, content=data, headers=headers)
         headers["content-length"] = str(len(data))
-        return self._client.build_request("POST", endpoint.base_url + path, content=_pieces(data), headers=headers)
+        return self._client.build_request("POST", url, content=_pieces(data), headers=headers)
 
     async def _events(
-        self, response: httpx.Response, timer: asyncio.Timeout, end: float
+        self, response: httpx.Response, reader: Cutter, timer: asyncio.Timeout, end: float
     ) -> AsyncGenerator[list[sse.Event], None]:
-        reader = sse.Reader()
         size = 0
         now = asyncio.get_running_loop().time
         async for piece in response.aiter_raw():

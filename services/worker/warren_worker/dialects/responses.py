@@ -31,7 +31,13 @@ from warren_worker.dialect import (
     UpstreamId,
     used,
 )
+from warren_worker.framing import Framing
+from warren_worker.parameters import Treatment
 from warren_worker.refusal import inside, refusal
+
+PARAMETERS: dict[str, Treatment] = {}
+"""What becomes of each parameter."""
+
 
 _NAME = re.compile(r"response(\.[a-z0-9_]+)+")
 _SAYS = {
@@ -76,6 +82,18 @@ class Responses:
         if conversation.upstream_previous is not None:
             body["previous_response_id"] = conversation.upstream_previous
         return Call("/responses", body)
+
+    @property
+    def parameters(self) -> Mapping[str, Treatment]:
+        return PARAMETERS
+
+    @property
+    def framing(self) -> Framing:
+        return Framing.SSE
+
+    @property
+    def inlines(self) -> frozenset[str]:
+        return frozenset()
 
     @property
     def compacts(self) -> bool:

@@ -12,7 +12,12 @@ from warren_worker.dialect import Call, Conversation
 from warren_worker.dialects.chat import fields, messages
 from warren_worker.dialects.chat.reader import ChatReader
 from warren_worker.dialects.chat.tools import chosen
+from warren_worker.framing import Framing
+from warren_worker.parameters import Treatment
 from warren_worker.refusal import refusal
+
+PARAMETERS: dict[str, Treatment] = {}
+"""What becomes of each parameter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,18 @@ class Chat:
     """It can be asked to keep to a JSON schema."""
     knows: frozenset[str] = frozenset()
     """Fields of OpenAI's own that it takes as well."""
+
+    @property
+    def parameters(self) -> Mapping[str, Treatment]:
+        return PARAMETERS
+
+    @property
+    def framing(self) -> Framing:
+        return Framing.SSE
+
+    @property
+    def inlines(self) -> frozenset[str]:
+        return frozenset()
 
     @property
     def compacts(self) -> bool:

@@ -8,7 +8,7 @@ from pydantic_core import to_json
 
 from warren.errors import InvalidRequest
 from warren.responses import Item
-from warren_worker.dialects.chat.unsaid import only, unsupported
+from warren_worker.asked.unsaid import only, unsupported
 
 _SAME = (
     "temperature",

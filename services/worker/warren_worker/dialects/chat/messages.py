@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from warren.errors import InvalidRequest
 from warren.responses import Item, items
+from warren_worker.asked.unsaid import missing, unsupported
 from warren_worker.dialect import Conversation
 from warren_worker.dialects.chat.parts import ASSISTANT, SYSTEM, USER, output, parts
 from warren_worker.dialects.chat.replay import told
 from warren_worker.dialects.chat.turns import Turns
-from warren_worker.dialects.chat.unsaid import missing, unsupported
 from warren_worker.tools import flat
 from warren_worker.wrapping import wrapped
 

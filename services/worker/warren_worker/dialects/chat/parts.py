@@ -4,7 +4,7 @@ from typing import Any
 
 from warren.errors import InvalidRequest
 from warren.responses import Item
-from warren_worker.dialects.chat.unsaid import unsupported
+from warren_worker.asked.unsaid import unsupported
 
 SYSTEM = frozenset({"input_text"})
 USER = frozenset({"input_text", "input_image", "input_file", "input_audio"})

@@ -6,8 +6,8 @@ from typing import Any
 from pydantic_core import to_json
 
 from warren.responses import Item
+from warren_worker.asked.unsaid import unsupported
 from warren_worker.dialects.chat.parts import image
-from warren_worker.dialects.chat.unsaid import unsupported
 
 _BY_ASSISTANT = frozenset(
     {

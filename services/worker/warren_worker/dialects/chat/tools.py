@@ -8,7 +8,7 @@ from typing import Any
 
 from warren.errors import InvalidRequest
 from warren.responses import Item
-from warren_worker.dialects.chat.unsaid import missing, only, unsupported
+from warren_worker.asked.unsaid import missing, only, unsupported
 from warren_worker.tools import Tool, flat, tools
 from warren_worker.wrapping import KEY
 

@@ -1,4 +1,4 @@
-"""What a chat cannot say is refused by its path."""
+"""What cannot be said is refused by its path."""
 
 from collections.abc import Mapping
 from typing import Any

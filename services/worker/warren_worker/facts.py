@@ -1,0 +1,63 @@
+"""What is known of models: data, in `models.toml`, not code by their names. The configuration's `model_info` wins."""
+
+import re
+import tomllib
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+from warren.config import Info
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Of one model; None where nobody said, and the dialect does what most models of its vendor take."""
+
+    max_input_tokens: int | None = None
+    max_output_tokens: int | None = None
+    reasoning: Literal["none", "effort", "budget", "adaptive", "level", "switch"] | None = None
+    """How it is told to think: not at all, by `effort`, by a budget of tokens, by itself with an effort (Anthropic's
+    adaptive thinking), by a level (Gemini 3), on or off."""
+    efforts: tuple[str, ...] | None = None
+    """Those it takes, from the least to the most; another is taken for the nearest."""
+    sampling: Literal["both", "either", "none"] | None = None
+    """Whether it takes `temperature` and `top_p`."""
+    schemas: bool | None = None
+    """Whether it can be held to a JSON schema."""
+    tools: bool | None = None
+    images: bool | None = None
+    documents: bool | None = None
+    audio: bool | None = None
+    web_search: bool | None = None
+
+
+def of(model: str, info: Info) -> Facts:
+    """What is known of the model that its provider calls this: of all rows that match, the last says most."""
+    found = Facts()
+    for row in _rows():
+        if row[0].search(model):
+            found = replace(found, **row[1])
+    told = {name: getattr(info, key) for key, name in _FROM_INFO.items() if getattr(info, key) is not None}
+    return replace(found, **told)
+
+
+_FROM_INFO = {
+    "max_input_tokens": "max_input_tokens",
+    "supports_response_schema": "schemas",
+}
+"""LiteLLM's names for what `model_info` may say."""
+
+
+@cache
+def _rows() -> list[tuple[re.Pattern[str], dict[str, Any]]]:
+    known = {field.name for field in fields(Facts)}
+    table = tomllib.loads(files("warren_worker").joinpath("models.toml").read_text(encoding="utf-8"))
+    rows = []
+    for row in table["model"]:
+        pattern = re.compile(row.pop("match"))
+        facts = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
+        if unknown := facts.keys() - known:
+            raise ValueError(f"models.toml: {pattern.pattern}: nobody asks for {unknown}")
+        rows.append((pattern, facts))
+    return rows
