@@ -6,7 +6,7 @@ assembler makes the Responses event stream of them; only it knows event types, o
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from warren import sse
 from warren.contracts import Usage
@@ -237,3 +237,18 @@ class Dialect(Protocol):
 
     def refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> WarrenError:
         """What a non-2xx answer means."""
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A dialect whose vendor says how many tokens a request would be."""
+
+    def count(self, conversation: Conversation, model: str) -> Call:
+        """The call that asks for it."""
+
+    def counted(self, answer: Item) -> int:
+        """The number in the answer to that, a JSON object.
+
+        Raises:
+            LookupError, TypeError, ValueError: it is not there.
+        """

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from importlib.resources import files
@@ -30,6 +31,16 @@ class Facts:
     documents: bool | None = None
     audio: bool | None = None
     web_search: bool | None = None
+
+
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+"""From the least to the most."""
+
+
+def nearest(effort: str, efforts: Sequence[str]) -> str:
+    """Of the efforts that a model takes, the one that is nearest to this; of two, the greater."""
+    wanted = EFFORTS.index(effort)
+    return min(efforts, key=lambda one: (abs(EFFORTS.index(one) - wanted), -EFFORTS.index(one)))
 
 
 def of(model: str, info: Info) -> Facts:
