@@ -22,6 +22,7 @@ COPY services/worker/pyproject.toml services/worker/
 COPY services/ledger/pyproject.toml services/ledger/
 RUN case $SERVICE in \
       model) wanted="shared/pyproject.toml --extra local --extra service" ;; \
+      worker) wanted="services/worker/pyproject.toml --extra bedrock --extra vertex" ;; \
       *) wanted=services/$SERVICE/pyproject.toml ;; \
     esac \
  && /tools/bin/uv pip compile -q --no-header -c requirements.lock --no-emit-package warren $wanted -o wanted.txt \

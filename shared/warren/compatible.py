@@ -10,15 +10,35 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """Where an OAuth client of the user's gets tokens, instead of a key."""
+
+    path: str
+    """On the provider's host."""
+    clients: tuple[str, ...]
+    secrets: tuple[str, ...]
+    """Environment variables that may hold the client's id, and its secret."""
+    scope: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     base_url: str | None = None
     """Where it is; None if everybody runs his own."""
     bases: tuple[str, ...] = ()
     """Environment variables that may hold another base URL, the first that is set."""
+    ends: str = ""
+    """What the path of every base URL ends in, also where the configuration leaves it out."""
     keys: tuple[str, ...]
-    """Environment variables that may hold the key."""
+    """Environment variables that may hold the key. A deployment with an address of its own, but without a key, has that
+    of these variables too, as in LiteLLM; nobody has that of another provider.
+    """
     key: str | None = None
     """The key where none is given; an empty one is not sent. None: there must be one."""
+    tokens: Tokens | None = None
+    """How it is reached without a key."""
+    rename: tuple[str, str] | None = None
+    """A regular expression for names of models, and by what a name that matches is replaced."""
     native: bool = False
     """It has `/responses`."""
     native_models: str | None = None
@@ -26,20 +46,240 @@ class Row:
     headers: Mapping[str, str] = field(default_factory=dict)
     chat: Mapping[str, Any] = field(default_factory=dict)
     """How its Chat Completions deviate: fields of the worker's dialect `Chat`."""
+    chat_models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """How they deviate more, for models whose name the regular expression finds."""
     responses: Mapping[str, Any] = field(default_factory=dict)
     """How its Responses deviate: fields of the worker's dialect `Responses`."""
     parameters: Mapping[str, str] = field(default_factory=dict)
-    """What it does with parameters, where that is not what others of its dialect do: name of the row in the worker's
+    """What its Chat Completions do with parameters, where that is not what others do: name of the row in the worker's
     `parameters.NAMES`, and the treatment."""
+    native_parameters: Mapping[str, str] = field(default_factory=dict)
+    """The same of its `/responses`."""
     reasons: bool = True
     """Whether there are models that reason: what tests ask for."""
 
+
+def _without(*names: str) -> dict[str, str]:
+    return dict.fromkeys(names, "droppable")
+
+
+_PENALTIES = ("presence_penalty", "frequency_penalty")
+_LOGPROBS = ("top_logprobs", "include:message.output_text.logprobs")
+_CACHING = ("prompt_cache_key", "prompt_cache_retention")
+_OPENAIS = ("safety_identifier", "service_tier", "text.verbosity")
+"""Parameters that servers know which follow OpenAI closely."""
+_CHOICES = ("tool_choice:required", "tool_choice:none", "tool_choice:function", "tool_choice:allowed_tools")
+_ANTHROPICS = {"claude": {"schemas_beside_tools": False}}
+_XAI_TOOLS = {
+    "web_search": {"search_context_size": "medium"},
+    "code_interpreter": {"container": {"type": "auto"}},
+}
 
 ROWS: dict[str, Row] = {
     "groq": Row(
         base_url="https://api.groq.com/openai/v1",
         bases=("GROQ_API_BASE",),
         keys=("GROQ_API_KEY",),
-        parameters={"user": "droppable"},
+        # Not while it streams, nor beside tools.
+        chat={"limit": "max_completion_tokens", "schemas": False},
+        parameters=_without("user", "safety_identifier", "prompt_cache_retention", "text.verbosity", *_LOGPROBS),
     ),
-}
+    "mistral": Row(
+        base_url="https://api.mistral.ai/v1",
+        bases=("MISTRAL_API_BASE",),
+        keys=("MISTRAL_API_KEY",),
+        chat={
+            "required": "any",
+            "effort": "prompt_mode",
+            "names_results": True,
+            "short_ids": True,
+            "empty_messages": False,
+            "usage_option": False,
+        },
+        parameters={
+            **_without("user", "prompt_cache_retention", *_OPENAIS),
+            "input:input_file": "refused",
+            "input:input_audio": "refused",
+        },
+    ),
+    "deepseek": Row(
+        base_url="https://api.deepseek.com/beta",
+        bases=("DEEPSEEK_API_BASE",),
+        keys=("DEEPSEEK_API_KEY",),
+        chat={
+            "effort": "thinking+effort",
+            "thoughts": "reasoning_content",
+            "demands_thoughts": True,
+            "schemas": False,
+            "objects": True,
+        },
+        parameters={**_without("user", *_CACHING, *_OPENAIS), "input:input_file": "refused"},
+    ),
+    "together_ai": Row(
+        base_url="https://api.together.ai/v1",
+        bases=("TOGETHER_AI_API_BASE",),
+        keys=("TOGETHER_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHERAI_API_KEY", "TOGETHER_AI_TOKEN"),
+        parameters=_without("user", *_OPENAIS),
+    ),
+    "fireworks_ai": Row(
+        base_url="https://api.fireworks.ai/inference/v1",
+        bases=("FIREWORKS_API_BASE",),
+        keys=("FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY", "FIREWORKSAI_API_KEY", "FIREWORKS_AI_TOKEN"),
+        rename=(r"^([^/#]+)$", r"accounts/fireworks/models/\1"),
+        native=True,
+        chat={"required": "any", "strict": False, "schemas_beside_tools": False},
+    ),
+    "openrouter": Row(
+        base_url="https://openrouter.ai/api/v1",
+        bases=("OPENROUTER_API_BASE",),
+        keys=("OPENROUTER_API_KEY", "OR_API_KEY"),
+        native=True,
+        headers={"x-title": "Warren"},
+        chat={
+            "effort": "reasoning",
+            "thoughts": "reasoning_details",
+            "searches": "openrouter",
+            "caches": True,
+            "more": {"usage": {"include": True}},
+        },
+    ),
+    "xai": Row(
+        base_url="https://api.x.ai/v1",
+        bases=("XAI_API_BASE",),
+        keys=("XAI_API_KEY",),
+        native=True,
+        chat={"limit": "max_completion_tokens"},
+        responses={"withheld": frozenset({"metadata"}), "tools": _XAI_TOOLS},
+        parameters=_without("service_tier", "safety_identifier", "text.verbosity", *_PENALTIES, *_CACHING),
+        native_parameters=_without("service_tier", "safety_identifier", "text.verbosity", *_PENALTIES, "prompt"),
+    ),
+    "perplexity": Row(
+        base_url="https://api.perplexity.ai",
+        bases=("PERPLEXITY_API_BASE",),
+        keys=("PERPLEXITYAI_API_KEY", "PERPLEXITY_API_KEY"),
+        native=True,
+        native_models="/",  # of other vendors; its own it serves as chat models
+        responses={"path": "/v1/responses"},
+        chat={"searches": "perplexity", "tags": True},
+        parameters=_without(
+            "tools:function", "tools:custom", "tools:namespace", "parallel_tool_calls", "user", *_CHOICES, *_LOGPROBS,
+            *_CACHING, *_OPENAIS,
+        ),
+    ),
+    "cerebras": Row(
+        base_url="https://api.cerebras.ai/v1",
+        bases=("CEREBRAS_API_BASE",),
+        keys=("CEREBRAS_API_KEY",),
+        chat={"limit": "max_completion_tokens", "schemas_beside_tools": False},
+        parameters=_without("parallel_tool_calls", *_PENALTIES, *_CACHING, *_OPENAIS),
+    ),
+    "nvidia_nim": Row(
+        base_url="https://integrate.api.nvidia.com/v1",
+        bases=("NVIDIA_NIM_API_BASE",),
+        keys=("NVIDIA_NIM_API_KEY",),
+        parameters=_without("user", *_CACHING, *_OPENAIS),
+    ),
+    "databricks": Row(
+        bases=("DATABRICKS_API_BASE",),
+        keys=("DATABRICKS_API_KEY", "DATABRICKS_TOKEN"),
+        tokens=Tokens(
+            path="/oidc/v1/token",
+            clients=("DATABRICKS_CLIENT_ID",),
+            secrets=("DATABRICKS_CLIENT_SECRET",),
+            scope="all-apis",
+        ),
+        native=True,
+        native_models="gpt",
+        chat={"effort": "budget", "caches": True},
+        chat_models=_ANTHROPICS,
+        parameters=_without("parallel_tool_calls", "user", *_CACHING, "safety_identifier", "text.verbosity"),
+    ),
+    "huggingface": Row(
+        base_url="https://router.huggingface.co/v1",
+        bases=("HF_API_BASE", "HUGGINGFACE_API_BASE"),
+        keys=("HF_TOKEN", "HUGGINGFACE_API_KEY"),
+        rename=(r"^([^/]+)/([^/]+/[^/]+)$", r"\2:\1"),  # the provider behind it
+        parameters=_without("user", *_CACHING, *_OPENAIS),
+    ),
+    "deepinfra": Row(
+        base_url="https://api.deepinfra.com/v1/openai",
+        bases=("DEEPINFRA_API_BASE",),
+        keys=("DEEPINFRA_API_KEY",),
+    ),
+    "sambanova": Row(
+        base_url="https://api.sambanova.ai/v1",
+        bases=("SAMBANOVA_API_BASE",),
+        keys=("SAMBANOVA_API_KEY",),
+        chat_models={"(?i)deepseek-r1": {"tags": True}},
+        parameters=_without("user", *_PENALTIES, *_LOGPROBS, *_CACHING, *_OPENAIS),
+    ),
+    "nebius": Row(
+        base_url="https://api.studio.nebius.ai/v1",
+        bases=("NEBIUS_API_BASE",),
+        keys=("NEBIUS_API_KEY",),
+        parameters=_without("user", *_OPENAIS),
+    ),
+    "novita": Row(
+        base_url="https://api.novita.ai/v3/openai",
+        bases=("NOVITA_API_BASE",),
+        keys=("NOVITA_API_KEY",),
+        parameters=_without("user", *_OPENAIS),
+    ),
+    "moonshot": Row(
+        base_url="https://api.moonshot.ai/v1",
+        bases=("MOONSHOT_API_BASE",),
+        keys=("MOONSHOT_API_KEY",),
+        chat={
+            "effort": "thinking",
+            "thoughts": "reasoning_content",
+            "demands_thoughts": True,
+            "schemas": False,
+            "objects": True,
+        },
+        parameters=_without("tool_choice:required", "tool_choice:function", "user", *_LOGPROBS, *_OPENAIS),
+    ),
+    "zai": Row(
+        base_url="https://api.z.ai/api/paas/v4",
+        bases=("ZAI_API_BASE",),
+        keys=("ZAI_API_KEY",),
+        chat={"effort": "thinking", "thoughts": "reasoning_content", "schemas": False, "objects": True},
+        parameters=_without(
+            "parallel_tool_calls", "user", "tool_choice:required", "tool_choice:function", *_PENALTIES, *_LOGPROBS,
+            *_CACHING, *_OPENAIS,
+        ),
+    ),
+    "meta_llama": Row(
+        base_url="https://api.llama.com/compat/v1",
+        bases=("LLAMA_API_BASE",),
+        keys=("LLAMA_API_KEY",),
+        chat={"limit": "max_completion_tokens", "effort": None},
+        parameters=_without(*_LOGPROBS, *_CACHING, *_OPENAIS),
+        reasons=False,
+    ),
+    "volcengine": Row(
+        base_url="https://ark.cn-beijing.volces.com/api/v3",
+        bases=("VOLCENGINE_API_BASE",),
+        keys=("VOLCENGINE_API_KEY", "ARK_API_KEY"),
+        native=True,
+        chat={"effort": "thinking"},
+        responses={"withheld": frozenset({"metadata"})},
+        parameters=_without("user", *_CACHING, "safety_identifier", "text.verbosity"),
+    ),
+    "lm_studio": Row(bases=("LM_STUDIO_API_BASE",), keys=("LM_STUDIO_API_KEY",), key=""),
+    "llamafile": Row(
+        base_url="http://127.0.0.1:8080/v1", bases=("LLAMAFILE_API_BASE",), keys=("LLAMAFILE_API_KEY",), key=""
+    ),
+    "hosted_vllm": Row(
+        bases=("HOSTED_VLLM_API_BASE",),
+        ends="/v1",
+        keys=("HOSTED_VLLM_API_KEY",),
+        key="",
+        native=True,
+    ),
+    "litellm_proxy": Row(
+        bases=("LITELLM_PROXY_API_BASE",),
+        keys=("LITELLM_PROXY_API_KEY",),
+        native=True,
+        chat={"caches": True},
+    ),
+}  # fmt: skip

@@ -6,7 +6,7 @@ events, a stored response. They are never escaped into the header, so nobody par
 A field is only ever added, with a default; readers ignore what they do not know.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from enum import IntFlag
 from time import time
@@ -21,6 +21,21 @@ from warren.responses import Item, items
 Terminal = Literal["completed", "incomplete", "failed", "cancelled"]
 _SAID = frozenset({"completed", "incomplete"})
 """How that ends which belongs in its conversation."""
+
+
+KEPT = 2 * 1024 * 1024
+"""Characters of what is kept beside the items of one response."""
+
+
+def newest(kept: dict[str, str], most: int) -> dict[str, str]:
+    """Of what is kept beside items, oldest first, as much of the latest as has no more characters than this."""
+    left: list[tuple[str, str]] = []
+    for id_, text in reversed(kept.items()):
+        most -= len(text)
+        if most < 0:
+            break
+        left.append((id_, text))
+    return dict(reversed(left))
 
 
 class Contract(BaseModel):
@@ -255,15 +270,27 @@ class Outcome(Message):
     """Of the output items: what an `item_reference` may name."""
     blob: Blob | None = None
     """The payload is there."""
+    kept: dict[str, str] = Field(default_factory=dict, repr=False)
+    """What belongs beside items and is shown to nobody but providers: by the item's id a JSON array of what was kept,
+    oldest first."""
 
     @classmethod
     def of(
-        cls, job: Job, request: Item, response: Item, *, attempt: str, error: WarrenError | None = None, **more: Any
+        cls,
+        job: Job,
+        request: Item,
+        response: Item,
+        *,
+        attempt: str,
+        error: WarrenError | None = None,
+        kept: Mapping[str, Sequence[Item]] | None = None,
+        **more: Any,
     ) -> Self:
         """How this job ended. With `store: false` that is no content, only that it did; but what is said in a
         conversation belongs there all the same.
 
-        `request` is the request's body with every reference in its input replaced by what it names.
+        `request` is the request's body with every reference in its input replaced by what it names; `kept` belongs
+        beside items of it and of the response, in their order.
         """
         store = request.get("store") is not False
         told = store or (job.conversation is not None and response["status"] in _SAID)
@@ -286,6 +313,7 @@ class Outcome(Message):
             metadata=(request.get("metadata") or {}) if store else {},
             item_ids=tuple(item["id"] for item in response["output"] if item.get("id")) if store else (),
             payload=body + said,
+            kept=newest({id_: to_json(beside).decode() for id_, beside in (kept or {}).items()}, KEPT) if told else {},
             **more,
         )
 
@@ -346,6 +374,8 @@ class Rebuild(Message):
     response_id: str = ""
     conversation: str = ""
     references: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    """Items that the caller has, as they were shown, and that may have something kept beside them."""
 
 
 class Rebuilt(Message):
@@ -360,6 +390,8 @@ class Rebuilt(Message):
     hole: str | None = None
     missing: str | None = None
     split: int | None = None
+    kept: dict[str, str] = Field(default_factory=dict, repr=False)
+    """As in `Outcome`, for all of these items; of too much, what belongs to the latest."""
 
     @property
     def history(self) -> bytes:

@@ -9,16 +9,25 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 import uvloop
-from pydantic import SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, SettingsError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, CliApp, NoDecode, SettingsConfigDict, SettingsError
 
 from warren.errors import WarrenError
 
 S = TypeVar("S", bound="Settings")
+
+
+def _split(given: Any) -> Any:
+    parts = ",".join(given) if isinstance(given, list) else given
+    return [part.strip() for part in parts.split(",") if part.strip()] if isinstance(parts, str) else given
+
+
+Names = Annotated[list[str], NoDecode, BeforeValidator(_split), Field(default_factory=list)]
+"""Several of something, separated by commas; none by default."""
 
 
 class Settings(BaseSettings):

@@ -295,6 +295,34 @@ def test_an_outcome_splits_into_response_and_input() -> None:
     assert (outcome.response, outcome.input) == (b'{"a":}', b'[{"b":2}]')
 
 
+@pytest.mark.parametrize(
+    ("store", "conversation", "status", "kept"),
+    [
+        (True, None, "completed", True), (True, None, "failed", True), (False, None, "completed", False),
+        (False, "conv_1", "completed", True), (False, "conv_1", "failed", False),
+    ],
+)  # fmt: skip
+def test_beside_items_is_kept_what_belongs_to_those_that_are(
+    store: bool, conversation: str | None, status: str, kept: bool
+) -> None:
+    job = decode((GOLDEN / "job").read_bytes()).model_copy(update={"conversation": conversation})
+    assert isinstance(job, Job)
+    said = {"id": ID, "status": status, "output": []}
+    made = Outcome.of(
+        job, {"model": "m", "store": store}, said, attempt=ATTEMPT, kept={"rs_1": [{"by": "them", "data": "é\n"}]}
+    )
+    assert made.kept == ({"rs_1": '[{"by":"them","data":"é\\n"}]'} if kept else {})
+    assert decode(encode(made)) == made
+    assert "them" not in repr(made)
+
+
+def test_of_too_much_that_is_kept_the_newest_stays() -> None:
+    kept = {"a": "12", "b": "345", "c": "6"}
+    assert list(contracts.newest(kept, 6)) == ["a", "b", "c"]
+    assert list(contracts.newest(kept, 5)) == ["b", "c"]
+    assert list(contracts.newest(kept, 3)) == ["c"]
+
+
 def test_money_is_exact() -> None:
     for cost in ("0.1", "0.000001230", "12345678901234567890.123456789", "0E-10"):
         call = UpstreamCall(

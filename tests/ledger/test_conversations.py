@@ -52,10 +52,14 @@ async def added(conversations: Conversations, id_: str, *names: str) -> str:
     return holder
 
 
+async def said(conversations: Conversations, id_: str) -> list[bytes]:
+    history = await conversations.history(id_, ACCOUNT)
+    assert history is not None
+    return [entry.body for entry in history]
+
+
 async def names(conversations: Conversations, id_: str) -> list[str]:
-    said = await conversations.history(id_, ACCOUNT)
-    assert said is not None
-    return [json.loads(body)["id"] for body in said]
+    return [json.loads(body)["id"] for body in await said(conversations, id_)]
 
 
 async def test_a_conversation_is_there_with_what_it_began_with(conversations: Conversations) -> None:
@@ -204,8 +208,8 @@ async def test_pages_go_through_all_of_it(conversations: Conversations, ascendin
     while more:
         page = await conversations.entries(id_, ACCOUNT, limit=2, ascending=ascending, after=seen[-1] if seen else None)
         assert page is not None
-        assert [json.loads(body)["id"] for _, body in page.entries] == [name for name, _ in page.entries]
-        seen.extend(name for name, _ in page.entries)
+        assert [json.loads(body)["id"] for _, body, _ in page.entries] == [name for name, _, _ in page.entries]
+        seen.extend(name for name, _, _ in page.entries)
         more = page.more
     assert seen == sorted("abcde", reverse=not ascending)
     with pytest.raises(UnknownCursor):
@@ -241,11 +245,11 @@ async def test_an_item_may_be_larger_than_a_document(conversations: Conversation
     holder, body = fresh(), bytes(range(256)) * (20 << 12)
     await conversations.enter(id_, ACCOUNT, holder, until())
     await conversations.append(id_, ACCOUNT, holder, [Entry("large", body), Entry("c", b"{}")])
-    assert await conversations.history(id_, ACCOUNT) == [b'{"id": "a"}', body, b"{}"]
+    assert await said(conversations, id_) == [b'{"id": "a"}', body, b"{}"]
     assert await conversations.entry(id_, ACCOUNT, "large") == body
-    assert (await conversations.named(ACCOUNT, ["large"]))["large"] == body
+    assert (await conversations.named(ACCOUNT, ["large"]))["large"].body == body
     assert await conversations.remove(id_, ACCOUNT, "large") is not None
-    assert await conversations.history(id_, ACCOUNT) == [b'{"id": "a"}', b"{}"]
+    assert await said(conversations, id_) == [b'{"id": "a"}', b"{}"]
 
 
 async def test_a_conversation_that_is_too_large_is_no_history(

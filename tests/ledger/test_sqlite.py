@@ -125,6 +125,10 @@ async def test_a_file_of_an_older_version_is_brought_up_to_date(tmp_path: Path) 
             " attempt TEXT NOT NULL, ended_at REAL, kept INTEGER, model TEXT, deployment TEXT, upstream_id TEXT,"
             " previous_response_id TEXT, created_at REAL, error TEXT, body BLOB, input BLOB, expires REAL NOT NULL)"
         )
+        old.execute(
+            "CREATE TABLE conversation_items (place INTEGER PRIMARY KEY AUTOINCREMENT, conversation_id TEXT NOT NULL,"
+            " account TEXT NOT NULL, item_id TEXT NOT NULL, body BLOB NOT NULL)"
+        )
     old.close()
     for _ in range(2):
         async with SqliteStore.open(path) as store:

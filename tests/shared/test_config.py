@@ -1,7 +1,9 @@
 """The configuration file: what it says, and complaints that name the line."""
 
 import copy
+import json
 import pickle
+import pkgutil
 from contextlib import suppress
 from pathlib import Path
 from textwrap import dedent
@@ -10,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warren.config import Config, Secret, load, parse
+from warren.compatible import ROWS
+from warren.config import PROVIDERS, Config, Secret, load, parse
 from warren.settings import Complaint
+from warren_worker import providers
 
 FULL = """\
 general_settings:
@@ -84,11 +88,78 @@ def test_a_file_says_which_deployments_there_are(tmp_path: Path) -> None:
         ("model: llama, base_url: 'http://x'", "openai", "llama"),
         ("model: openai/x, custom_llm_provider: openai", "openai", "x"),
         ("model: x/y, custom_llm_provider: openai", "openai", "x/y"),
+        ("model: openai/responses/x", "openai", "responses/x"),
+        ("model: openai/chat_completions/x", "openai", "chat_completions/x"),
+        ("model: custom_openai/x, api_base: 'http://x'", "openai", "x"),
+        ("model: openai_like/x, api_base: 'http://x'", "openai", "x"),
+        ("model: 'ft:gpt-4o:org::id'", "openai", "ft:gpt-4o:org::id"),
+        ("model: claude-sonnet-4-5", "anthropic", "claude-sonnet-4-5"),
+        ("model: claude-sonnet-4-5, api_base: 'http://x'", "anthropic", "claude-sonnet-4-5"),
+        ("model: gemini-2.5-pro", "vertex_ai", "gemini-2.5-pro"),
+        ("model: gemini/gemini-2.5-pro", "gemini", "gemini-2.5-pro"),
+        ("model: vertex_ai_beta/gemini-2.5-pro", "vertex_ai", "gemini-2.5-pro"),
+        ("model: command-r-plus", "cohere", "command-r-plus"),
+        ("model: cohere_chat/command-a", "cohere", "command-a"),
+        ("model: command-a, custom_llm_provider: cohere_chat", "cohere", "command-a"),
+        ("model: cohere_chat/command-a, custom_llm_provider: cohere_chat", "cohere", "command-a"),
+        ("model: ollama_chat/llama3", "ollama", "llama3"),
+        ("model: 'anthropic.claude-3-haiku-20240307-v1:0'", "bedrock", "anthropic.claude-3-haiku-20240307-v1:0"),
+        ("model: 'us.amazon.nova-pro-v1:0'", "bedrock", "us.amazon.nova-pro-v1:0"),
+        ("model: global.openai.gpt-6-sol", "bedrock", "global.openai.gpt-6-sol"),
+        ("model: bedrock/converse/meta.llama3-1-8b", "bedrock", "converse/meta.llama3-1-8b"),
+        ("model: bedrock_converse/meta.llama3-1-8b", "bedrock", "meta.llama3-1-8b"),
+        ("model: 'arn:aws:bedrock:us-east-1:1:inference-profile/x.y'", "bedrock",
+         "arn:aws:bedrock:us-east-1:1:inference-profile/x.y"),
+        ("model: 'meta.llama3', api_base: 'http://x'", "openai", "meta.llama3"),
+        ("model: llama3, api_base: 'https://api.groq.com/openai/v1'", "groq", "llama3"),
+        ("model: llama3, api_base: 'http://[x'", "openai", "llama3"),
+        ("model: azure/my-deployment", "azure", "my-deployment"),
     ],
-)
+)  # fmt: skip
 def test_a_model_tells_its_provider(params: str, provider: str, model: str) -> None:
     (deployment,) = one(params).deployments.values()
     assert (deployment.provider, deployment.model) == (provider, model)
+
+
+def test_every_provider_of_the_workers_is_served_and_no_other() -> None:
+    modules = {name for _, name, _ in pkgutil.iter_modules(providers.__path__)} - {"compatible"}
+    assert modules | ROWS.keys() == PROVIDERS
+    assert not modules & ROWS.keys()
+
+
+def test_a_model_of_nobody_is_left_out() -> None:
+    for params in ("model: llama3", "model: antropic/claude", "model: x, custom_llm_provider: nobody"):
+        config = one(params)
+        assert config.deployments == {}
+        assert "there is no adapter for the provider" in config.reports[0]
+
+
+def test_what_litellm_calls_otherwise_is_read_as_well() -> None:
+    (other,) = one(
+        "model: vertex_ai/gemini-2.5-pro, vertex_ai_project: p, vertex_ai_location: l, base_model: b,"
+        "vertex_ai_credentials: {type: service_account, private_key: hush}, region_name: r,"
+        "additional_drop_params: null, allowed_openai_params: null"
+    ).deployments.values()
+    params = other.params
+    assert (params.vertex_project, params.vertex_location, params.aws_region_name) == ("p", "l", "r")
+    assert json.loads(params.vertex_credentials or "") == {"type": "service_account", "private_key": "hush"}
+    assert "hush" not in repr(other)
+    assert (params.additional_drop_params, params.allowed_openai_params) == ([], [])
+    assert other.info.base_model == "b"
+
+
+def test_names_of_parameters_that_mean_nothing_are_reported() -> None:
+    config = one(
+        "model: gpt-5, additional_drop_params: [user, seed, 'input[*].x', messages, 'tools[*].strict', max_tokens],"
+        "allowed_openai_params: [reasoning_effort, stop, tools]"
+    )
+    told = [report.partition("litellm_params.")[2].removesuffix(" has no effect") for report in config.reports]
+    assert told == [
+        "additional_drop_params[1]",
+        "additional_drop_params[2]",
+        "additional_drop_params[3]",
+        "allowed_openai_params[1]",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -224,6 +295,7 @@ def test_an_id_stays_when_keys_and_limits_change() -> None:
         "model: openai/gpt-5, timeout: 5, stream_timeout: 5, max_retries: 1",
         "model: openai/gpt-5, extra_headers: {a: b}",
         "model: openai/gpt-5, rpm: 5",
+        "model: openai/gpt-5, aws_secret_access_key: k, client_secret: s, vertex_credentials: c, azure_ad_token: t",
     ):
         assert id_of(params) == known
 
@@ -237,6 +309,11 @@ def test_an_id_changes_with_the_place_it_points_to() -> None:
         "model: openai/gpt-5, organization: o",
         "model: openai/gpt-5, use_chat_completions_api: true",
         "model: openai/gpt-5, extra_body: {a: 1}",
+        "model: openai/gpt-5, api_version: v1",
+        "model: openai/gpt-5, vertex_project: p",
+        "model: openai/gpt-5, vertex_location: l",
+        "model: openai/gpt-5, aws_region_name: r",
+        "model: openai/gpt-5, aws_bedrock_runtime_endpoint: 'http://a'",
     )
     assert len({id_of(one) for one in params}) == len(params)
 

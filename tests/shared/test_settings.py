@@ -9,7 +9,7 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from warren.errors import BusUnavailable
-from warren.settings import Complaint, ServiceSettings, Settings, drained, load, run
+from warren.settings import Complaint, Names, ServiceSettings, Settings, drained, load, run
 
 
 class Example(ServiceSettings):
@@ -119,3 +119,14 @@ async def test_what_does_not_leave_in_time_is_cancelled() -> None:
 
 def test_all_settings_have_defaults() -> None:
     assert Settings().request_timeout == 600
+
+
+def test_several_are_separated_by_commas_in_variables_and_flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Several(Settings):
+        names: Names
+
+    monkeypatch.setenv("WARREN_NAMES", "a, 10.0.0.0/8,")
+    assert load(Several, arguments=[]).names == ["a", "10.0.0.0/8"]
+    assert load(Several, arguments=["--names", "b,c"]).names == ["b", "c"]
+    monkeypatch.delenv("WARREN_NAMES")
+    assert load(Several, arguments=[]).names == []

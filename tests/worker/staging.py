@@ -170,7 +170,10 @@ def _events(parts: list[tuple[Part, bytes]]) -> list[Item]:
 
 @asynccontextmanager
 async def stage(
-    *models: str, sealer: Sealer | None = SEALER, info: Mapping[str, Any] | None = None
+    *models: str,
+    sealer: Sealer | None = SEALER,
+    info: Mapping[str, Any] | None = None,
+    params: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Stage]:
     """A worker for these models of the fake provider, in Chat Completions; each is its own deployment."""
     broker = MemoryBroker()
@@ -194,7 +197,7 @@ async def stage(
                 "model_name": model,
                 "litellm_params": {
                     "model": f"openai/{model}", "api_base": upstream.url, "api_key": "k",
-                    "use_chat_completions_api": True, "max_retries": 0,
+                    "use_chat_completions_api": True, "max_retries": 0, **(params or {}),
                 },
                 "model_info": {"id": model, **(info or {})},
             }

@@ -11,18 +11,20 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from pydantic_core import from_json, to_json
 
+from tests.rig.vendors import fake, messages
 from tests.worker.staging import ACCOUNT, SEALER, Stage, stage
 from tests.worker.test_run import said, turns
-from warren import ids
+from warren import config, ids
 from warren.blobs import deposit
 from warren.bus import RESUME, jobs
+from warren.bus.memory import MemoryBroker
 from warren.contracts import Ask, Cancel, Fetched, Held, Outcome, Rebuild, Rebuilt
 from warren.errors import Cancelled, DeadlineExceeded, InvalidRequest, UpstreamError, UpstreamRefused, WarrenError
 from warren.responses import Item
 from warren_gateway.server import listen, serving
 from warren_worker.ask import answer
 from warren_worker.dialects.responses import Responses
-from warren_worker.provider import Endpoint
+from warren_worker.provider import Endpoint, endpoint
 from warren_worker.upstream import Patience, connect
 
 pytestmark = pytest.mark.anyio
@@ -126,9 +128,9 @@ async def test_without_a_secret_nothing_is_compacted() -> None:
     ("what", "more", "param"),
     [
         ("compact", {"image": {"context_compression": "enabled"}}, "image"),
-        ("compact", {"prompt_cache_options": {"mode": "explicit"}}, "prompt_cache_options.mode"),
+        ("compact", {"prompt_cache_options": {"mode": "explicit"}}, "prompt_cache_options"),
         ("input_tokens", {"personality": "friendly"}, "personality"),
-        ("input_tokens", {"tools": [{"type": "web_search"}]}, "tools[0].type"),
+        ("input_tokens", {"tools": [{"type": "web_search"}]}, "tools[0]"),
     ],
 )
 async def test_what_a_chat_cannot_be_asked_is_refused_by_name(what: str, more: Item, param: str) -> None:
@@ -241,3 +243,20 @@ async def test_what_the_provider_refuses_is_an_error(status: int) -> None:
         with pytest.raises(WarrenError) as failed:
             await natively(on, url, asking("input_tokens", {"model": "m"}, "d"))
         assert type(failed.value) is (UpstreamRefused if status == 400 else UpstreamError)
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_a_vendor_that_counts_is_believed_and_one_that_does_not_is_done_without(*, there: bool) -> None:
+    mounts = [messages.mount] if there else []
+    async with fake(*mounts) as vendor, connect(Patience(), 4) as upstream, MemoryBroker().open() as bus:
+        params = {"model": "anthropic/text", "api_base": vendor.url, "api_key": "k"}
+        parsed = config.parse(to_json({"model_list": [{"model_name": "m", "litellm_params": params}]}).decode())
+
+        async def find(name: str) -> Endpoint:
+            return endpoint(parsed.deployments[name], {})
+
+        ask = asking("input_tokens", {"model": "m", "input": "Does it rain?"}, *parsed.deployments)
+        counted = from_json((await answer(ask, bus, upstream, find, None)).payload)
+    assert [call.path for call in vendor.calls] == ["/v1/messages/count_tokens"] * there
+    assert counted.pop("input_tokens") > 0
+    assert counted == {"object": "response.input_tokens"} | ({} if there else {"estimated": True})

@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ from warren_worker.dialect import (
     Annotation,
     Arguments,
     Delta,
+    Hosted,
+    Kept,
     Native,
     Refusal,
     Stop,
@@ -43,8 +46,16 @@ REQUEST: dict[str, Any] = {
     ],
 }
 MORE_SHOWN = {"include": ["reasoning.encrypted_content"], "stream_options": {"include_obfuscation": True}}
+SEARCHED = {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "rain"}}
 CITED = {"type": "url_citation", "url": "https://x", "title": "X", "start_index": 0, "end_index": 1}
 MORE: st.SearchStrategy[Delta] = st.sampled_from([Tokens(Usage(input_tokens=3, output_tokens=4)), UpstreamId("u")])
+
+
+def beside(at: int) -> st.SearchStrategy[Delta]:
+    """What is no text of the model's own, and can be told by a number."""
+    search = Hosted({**SEARCHED, "action": {"type": "search", "query": f"{at}"}})
+    data = {"by": "them", "at": at}
+    return st.sampled_from([Kept(data), Kept(data, thought=False), search])
 
 
 @st.composite
@@ -64,6 +75,8 @@ def answers(draw: st.DrawFn) -> list[Delta]:
                 deltas.append(Annotation(CITED))
             case "refusal":
                 deltas.append(Refusal(draw(WORDS)))
+            case "beside":
+                deltas.append(draw(beside(step)))
             case "call":
                 name = draw(st.sampled_from([f"tool{step}", "f", "patch", "ns__run"]))
                 deltas.append(ToolCall(step, draw(st.sampled_from([None, f"call_{step}"])), name))
@@ -82,7 +95,10 @@ def answers(draw: st.DrawFn) -> list[Delta]:
     return deltas
 
 
-KINDS = ["text", "text", "thought", "summary", "annotation", "refusal", "call", "call", "piece", "piece", "more"]
+KINDS = [
+    "text", "text", "thought", "summary", "annotation", "refusal", "beside", "beside", "call", "call", "piece",
+    "piece", "more",
+]  # fmt: skip
 ENDS = st.sampled_from(["done", "max_output_tokens", "content_filter", "cut off", "failed", "cancelled"])
 
 
@@ -130,9 +146,28 @@ def test_any_answer_makes_a_legal_stream_that_holds_all_that_was_said(
     assert "".join(part["text"] for part in said) == "".join(d.text for d in deltas if isinstance(d, Summary))
     noted = [note for item in output for part in item.get("content", ()) for note in part.get("annotations", ())]
     assert noted == [CITED for delta in deltas if isinstance(delta, Annotation)]
+    searched = [item["action"]["query"] for item in output if item["type"] == "web_search_call"]
+    assert searched == [delta.item["action"]["query"] for delta in deltas if isinstance(delta, Hosted)]
+    _check_kept(deltas, output, one.kept)
     _check_calls(deltas, output, whole=end == "done")
     assert one.shown == bool(output)
     _check_end(final, end, deltas)
+
+
+def _check_kept(deltas: list[Delta], output: list[dict[str, Any]], kept: Mapping[str, list[Any]]) -> None:
+    """All of it once, beside items that there are, in its order; what came before every item is nobody's."""
+    ids = [item["id"] for item in output]
+    assert kept.keys() <= set(ids)
+    said = [data["at"] for id_ in ids for data in kept.get(id_, ())]
+    given = [delta.data["at"] for delta in deltas if isinstance(delta, Kept) and delta.thought]
+    assert [at for at in said if at in given] == given
+    there = False
+    for delta in deltas:
+        if isinstance(delta, Kept) and not delta.thought:
+            given += [delta.data["at"]] * there
+        elif not isinstance(delta, Tokens | UpstreamId):
+            there = True
+    assert sorted(said) == sorted(given)
 
 
 def _check_calls(deltas: list[Delta], output: list[dict[str, Any]], *, whole: bool) -> None:
@@ -303,6 +338,110 @@ def test_an_answer_of_nothing_is_complete() -> None:
     assert (final["status"], final["output"]) == ("completed", [])
 
 
+def test_what_is_kept_is_kept_beside_its_thought_and_never_shown() -> None:
+    one = assembler()
+    block = {"by": "them", "block": {"signature": "secret"}}
+    deltas: list[Delta] = [Summary("a"), Kept(block), Text("b"), Kept({"by": "them", "of": "text"}, thought=False)]
+    events = told(one, deltas, "done")
+    thought, message = check_stream(events)["output"]
+    assert one.kept == {thought["id"]: [block], message["id"]: [{"by": "them", "of": "text"}]}
+    assert "secret" not in json.dumps(events)
+
+
+def test_what_is_kept_without_a_thought_opens_an_empty_one() -> None:
+    one = assembler()
+    deltas: list[Delta] = [
+        Text("a"),
+        Kept({"by": "g", "signature": "s"}),
+        ToolCall(0, "call_1", "f"),
+        Arguments(0, "{}"),
+    ]
+    final = check_stream(told(one, deltas, "done"))
+    assert [item["type"] for item in final["output"]] == ["message", "reasoning", "function_call"]
+    assert final["output"][1]["summary"] == final["output"][1]["content"] == []
+    assert one.kept == {final["output"][1]["id"]: [{"by": "g", "signature": "s"}]}
+
+
+def test_what_is_kept_of_a_later_call_waits_for_the_open_one() -> None:
+    one = assembler()
+    deltas: list[Delta] = [
+        ToolCall(0, "call_1", "f"), Kept({"by": "g", "n": 1}), ToolCall(1, "call_2", "f"), Hosted(SEARCHED),
+        Kept({"by": "g", "n": 2}, thought=False), Arguments(1, "{}"), Arguments(0, "{}"),
+    ]  # fmt: skip
+    final = check_stream(told(one, deltas, "done"))
+    kinds = ["function_call", "reasoning", "function_call", "web_search_call"]
+    assert [item["type"] for item in final["output"]] == kinds
+    assert one.kept == {
+        final["output"][1]["id"]: [{"by": "g", "n": 1}],
+        final["output"][3]["id"]: [{"by": "g", "n": 2}],
+    }
+
+
+def test_what_belongs_to_nothing_is_not_kept() -> None:
+    one = assembler()
+    final = check_stream(told(one, [Kept({"by": "g"}, thought=False)], "done"))
+    assert (final["output"], one.kept) == ([], {})
+
+
+def test_what_is_kept_is_sealed_with_its_thought() -> None:
+    given: list[bytes] = []
+
+    def seal(data: bytes) -> str:
+        given.append(data)
+        return "sealed"
+
+    one = assembler({**REQUEST, "include": ["reasoning.encrypted_content"]}, seal=seal)
+    final = check_stream(told(one, [Summary("a"), Kept({"by": "x"}), Kept({"by": "y"}, thought=False)], "done"))
+    assert final["output"][0]["encrypted_content"] == "sealed"
+    assert given == [b'{"content":[],"kept":[{"by":"x"},{"by":"y"}]}']
+
+
+@pytest.mark.parametrize("include", [[], ["web_search_call.action.sources"]])
+def test_a_hosted_search_is_an_item_with_its_events(include: list[str]) -> None:
+    action = {"type": "search", "query": "rain", "sources": [{"type": "url", "url": "https://x"}]}
+    one = assembler({**REQUEST, "include": include})
+    events = told(one, [Text("a"), Hosted({**SEARCHED, "action": action}), Text("b")], "done")
+    output = check_stream(events)["output"]
+    assert [item["id"].partition("_")[0] for item in output] == ["msg", "ws", "msg"]
+    assert output[1]["action"] == (action if include else {"type": "search", "query": "rain"})
+    stages = [event["type"].rpartition(".")[2] for event in events if "web_search_call" in event["type"]]
+    assert stages == ["in_progress", "searching", "completed"]
+
+
+def test_an_answer_with_a_pause_is_one_answer() -> None:
+    one = assembler()
+    events = wire(one.start())
+    first: list[Delta] = [Text("a"), Tokens(Usage(input_tokens=5, output_tokens=2)), Stop("paused")]
+    for delta in first:
+        events += wire(one.feed(delta))
+    assert one.paused
+    events += wire(one.resume())
+    assert not one.paused
+    second: list[Delta] = [Text("b"), Tokens(Usage(input_tokens=8, output_tokens=1)), Stop()]
+    for delta in second:
+        events += wire(one.feed(delta))
+    assert one.usage == Usage(input_tokens=8, output_tokens=1)
+    final = check_stream(events + wire(one.finish(at=9.5)))
+    assert text_of(final["output"], "output_text") == "ab"
+    assert (final["status"], len(final["output"])) == ("completed", 2)
+    assert (final["usage"]["input_tokens"], final["usage"]["output_tokens"]) == (13, 3)
+    assert "estimated" not in final["usage"]
+
+
+def test_of_two_usages_one_is_an_estimate_and_so_is_their_sum() -> None:
+    one = assembler(prompt=8)
+    first: list[Delta] = [Text("abcd"), Stop("paused")]
+    for delta in first:
+        one.feed(delta)
+    one.resume()
+    second: list[Delta] = [Tokens(Usage(input_tokens=8, output_tokens=1)), Stop()]
+    for delta in second:
+        one.feed(delta)
+    one.finish(at=9.5)
+    usage = one.response["usage"]
+    assert (usage["input_tokens"], usage["output_tokens"], usage["estimated"]) == (10, 2, True)
+
+
 def test_a_later_usage_replaces_an_earlier_one() -> None:
     deltas: list[Delta] = [Tokens(Usage(input_tokens=5, output_tokens=9)), Tokens(Usage(output_tokens=2))]
     final = check_stream(told(assembler(), deltas, "done"))
@@ -406,7 +545,8 @@ def test_reasoning_is_sealed_for_those_who_ask(include: list[str], sealed: str |
     one = assembler({**REQUEST, "include": include}, seal=seal)
     final = check_stream(told(one, [Thought("a"), Thought("b"), Text("c")], "done"))
     assert final["output"][0].get("encrypted_content") == sealed
-    assert given == ([] if sealed is None else [b'[{"type":"reasoning_text","text":"ab"}]'])
+    content = b'[{"type":"reasoning_text","text":"ab"}]'
+    assert given == ([] if sealed is None else [b'{"content":' + content + b',"kept":[]}'])
 
 
 @pytest.mark.parametrize("asked", [True, False, None])

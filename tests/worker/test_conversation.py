@@ -66,11 +66,26 @@ def test_an_output_of_another_kind_is_no_answer() -> None:
 def test_what_we_sealed_is_reasoning_again() -> None:
     ours = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": 'ours:[{"type":"x"}]'}
     theirs = {"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": "theirs"}
-    assert restored([ours, theirs, said("user", "a")], unseal) == [
+    items, kept = restored([ours, theirs, said("user", "a")], unseal)
+    assert items == [
         {"type": "reasoning", "id": "rs_1", "summary": [], "content": [{"type": "x"}]},
         theirs,
         said("user", "a"),
     ]
+    assert kept == {}
+
+
+def test_what_was_kept_comes_out_of_the_seal() -> None:
+    sealed = 'ours:{"content":[],"kept":[{"by":"v"}]}'
+    given: list[Item] = [
+        {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": sealed},
+        {"type": "reasoning", "summary": [], "content": [{"type": "x"}], "encrypted_content": sealed},
+    ]
+    items, kept = restored(given, unseal)
+    assert [item["content"] for item in items] == [[], [{"type": "x"}]]
+    assert all("encrypted_content" not in item for item in items)
+    assert kept == {item["id"]: [{"by": "v"}] for item in items}
+    assert len(kept) == 2
 
 
 def test_a_summary_stands_for_all_but_the_users_own_words() -> None:

@@ -37,6 +37,7 @@ FORMAT: TypeAdapter[Any] = TypeAdapter(ResponseFormat)
 ITEMS: TypeAdapter[Any] = TypeAdapter(list[ResponseInputItemParam])
 NATIVE_TOOLS: TypeAdapter[Any] = TypeAdapter(list[ToolParam])
 DIALECTS: dict[str, Dialect] = {"chat_answers": Chat(), "responses_answers": Responses()}
+DEVIANT = Chat(tags=True, thoughts="reasoning_details")
 
 
 def golden(kind: str) -> list[Any]:
@@ -45,13 +46,15 @@ def golden(kind: str) -> list[Any]:
     return [pytest.param(json.loads(path.read_text()), id=path.stem) for path in paths]
 
 
-def stream_of(kind: str, events: list[Any]) -> tuple[Assembler, list[dict[str, Any]], WarrenError | None]:
+def stream_of(
+    kind: str, events: list[Any], dialect: Dialect | None = None
+) -> tuple[Assembler, list[dict[str, Any]], WarrenError | None]:
     """What is made of an answer of these events, as it is sent."""
     one = assembler(prompt=40)
     sent = wire(one.start())
     error: WarrenError | None = None
     try:
-        for delta in fed(DIALECTS[kind].reader(Conversation(REQUEST, [])), events):
+        for delta in fed((dialect or DIALECTS[kind]).reader(Conversation(REQUEST, [])), events):
             sent += wire(one.feed(delta))
         sent += wire(one.finish(at=9))
     except WarrenError as failed:
@@ -212,6 +215,7 @@ NAMES = st.sampled_from(
         *("code", "message", "response", "item", "item_id", "output_index", "content_index", "part", "text", "output"),
         *("status", "summary", "call_id", "input_tokens", "output_tokens", "annotations", "url_citation", "url"),
         *("start_index", "thinking", "function_call", "x_groq", "summary_index", "item", "namespace", "input"),
+        *("reasoning_details", "search_results", "citations", "cached_tokens", "total_tokens", "signature"),
     ]
 )
 
@@ -254,6 +258,7 @@ def _change(draw: st.DrawFn, value: Any) -> None:
 @given(spoiled("chat_answers"))
 def test_whatever_a_chat_server_sends_the_stream_stays_legal(events: list[Any]) -> None:
     check_stream(stream_of("chat_answers", events)[1])
+    check_stream(stream_of("chat_answers", events, DEVIANT)[1])
 
 
 @given(spoiled("responses_answers"))

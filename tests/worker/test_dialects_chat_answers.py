@@ -1,13 +1,16 @@
 """What chat servers say, in the ways of their own in which they say it."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.rig.legal import check_stream
 from tests.worker.telling import assembler, fed, wire
 from warren.errors import UpstreamError
-from warren_worker.dialect import Conversation
+from warren_worker.dialect import Conversation, Kept, UpstreamId
 from warren_worker.dialects.chat import Chat
 
 Item = dict[str, Any]
@@ -17,10 +20,10 @@ def chunk(finish: str | None = None, **delta: Any) -> Item:
     return {"id": "x", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
 
 
-def answer(*events: Item) -> Item:
+def answer(*events: Item, chat: Chat = Chat()) -> Item:  # noqa: B008  # frozen
     one = assembler()
     sent = wire(one.start())
-    for delta in fed(Chat().reader(Conversation({}, [])), [*events, b"[DONE]"]):
+    for delta in fed(chat.reader(Conversation({}, [])), [*events, b"[DONE]"]):
         sent += wire(one.feed(delta))
     return check_stream([*sent, *wire(one.finish(at=2))])
 
@@ -63,6 +66,7 @@ def test_the_old_form_of_a_call_is_read() -> None:
         ({"usage": {"prompt_tokens": 5, "completion_tokens": 2, "prompt_cache_hit_tokens": 3}}, 3),
         ({"usage": {"prompt_tokens": 5, "completion_tokens": 2}}, 0),
         ({"x_groq": {"usage": {"prompt_tokens": 5, "completion_tokens": 2}}}, 0),
+        ({"usage": {"prompt_tokens": 5, "completion_tokens": 2, "cached_tokens": 4}}, 4),
     ],
 )
 def test_usage_is_found_where_a_server_puts_it(more: Item, cached: int) -> None:
@@ -93,3 +97,112 @@ def test_why_an_answer_ended_is_told(reason: str, status: str, why: str | None) 
 def test_an_end_that_is_a_failure_is_never_a_success(reason: str) -> None:
     with pytest.raises(UpstreamError):
         answer(chunk(content="a"), chunk(reason))
+
+
+def test_thoughts_that_are_counted_apart_are_counted_in() -> None:
+    """xAI does so; its total tells."""
+    usage: Item = {"prompt_tokens": 5, "completion_tokens": 2, "completion_tokens_details": {"reasoning_tokens": 4}}
+    for total, written in ((11, 6), (7, 2), (None, 2)):
+        used = answer(chunk(content="a"), {**chunk("stop"), "usage": {**usage, "total_tokens": total}})["usage"]
+        assert used["output_tokens"] == written
+
+
+def test_usage_may_stand_in_the_choice() -> None:
+    """At Moonshot."""
+    last = chunk("stop")
+    last["choices"][0]["usage"] = {"prompt_tokens": 5, "completion_tokens": 2}
+    assert answer(chunk(content="a"), last)["usage"]["input_tokens"] == 5
+
+
+def test_thoughts_of_claude_at_databricks_are_a_summary() -> None:
+    thought = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm", "signature": ""}]}
+    final = answer(chunk(content=[thought]), chunk(content="so"), chunk("stop"))
+    reasoning, message = final["output"]
+    assert reasoning["summary"] == [{"type": "summary_text", "text": "hm"}]
+    assert message["content"][0]["text"] == "so"
+
+
+def test_what_perplexity_found_is_cited_where_its_text_says_so() -> None:
+    found = [{"url": "https://a", "title": "A"}, {"url": "https://b", "title": "B"}]
+    final = answer(chunk(content="x[2] y"), chunk(content="[1][2]"), {**chunk("stop"), "search_results": found})
+    cited = final["output"][0]["content"][0]["annotations"]
+    assert [(one["url"], one["start_index"], one["end_index"]) for one in cited] == [
+        ("https://a", 6, 9),
+        ("https://b", 1, 4),
+        ("https://b", 9, 12),
+    ]
+    plain = answer(chunk(content="x[1]"), {**chunk("stop"), "citations": ["https://a"]})
+    assert plain["output"][0]["content"][0]["annotations"][0]["url"] == "https://a"
+
+
+TAGGED = Chat(tags=True)
+
+
+@given(st.lists(st.integers(0, 40), max_size=6), st.sampled_from(["", "\n", " \n"]))
+def test_thoughts_between_tags_are_found_wherever_the_text_is_cut(cuts: list[int], lead: str) -> None:
+    text = f"{lead}<think>\nhm </thi nk></think>\n\nso <think>."
+    places = [0, *sorted(cuts), len(text)]
+    pieces = [chunk(content=text[one:other]) for one, other in pairwise(places)]
+    reasoning, message = answer(*pieces, chunk("stop"), chat=TAGGED)["output"]
+    assert reasoning["content"][0]["text"] == "hm </thi nk>"
+    assert message["content"][0]["text"] == "so <think>."
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("so", ["message"]),
+        ("so <think>hm</think>", ["message"]),
+        ("<thin", ["message"]),
+        ("<think>hm", ["reasoning"]),
+        ("<think></think>so", ["message"]),
+        ("<think>\nhm</think>\n", ["reasoning"]),
+    ],
+)
+def test_tags_are_read_at_the_beginning_only(text: str, kinds: list[str]) -> None:
+    final = answer(chunk(content=text), chunk("stop"), chat=TAGGED)
+    assert [item["type"] for item in final["output"]] == kinds
+    assert answer(chunk(content=text), chunk("stop"))["output"][0]["type"] == "message"
+
+
+ROUTED = Chat(thoughts="reasoning_details")
+CALL = {"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}
+
+
+def kept(*events: Item) -> list[Any]:
+    """What is kept, and the types of what it stands between."""
+    return [
+        delta if isinstance(delta, Kept) else type(delta).__name__
+        for delta in fed(ROUTED.reader(Conversation({}, [])), events)
+        if not isinstance(delta, UpstreamId)
+    ]
+
+
+def detail(**more: Any) -> Item:
+    return {"type": "reasoning.text", "format": "anthropic-claude-v1", "index": 0, **more}
+
+
+def test_openrouters_details_are_put_together_and_kept_with_the_thoughts() -> None:
+    whole = [detail(text="hm so", signature="sig")]
+    assert kept(
+        chunk(reasoning="hm ", reasoning_details=[detail(text="hm ")]),
+        chunk(reasoning="so", reasoning_details=[detail(text="so")]),
+        chunk(content="", reasoning_details=[detail(signature="sig")]),
+        chunk(tool_calls=[CALL]),
+        chunk("tool_calls"),
+    ) == ["Thought", "Thought", Kept({"by": "openrouter", "details": whole}), "ToolCall", "Arguments", "Stop"]
+
+
+def test_details_that_come_with_a_call_stand_before_it_and_late_ones_stay_beside_the_text() -> None:
+    one = {"type": "reasoning.encrypted", "data": "x", "id": "a", "index": 0}
+    other = {**one, "id": "b", "data": "y"}
+    said = kept(chunk(tool_calls=[CALL], reasoning_details=[one, other]), chunk("tool_calls"))
+    assert said == [Kept({"by": "openrouter", "details": [one, other]}), "ToolCall", "Arguments", "Stop"]
+    late = kept(chunk(content="a"), chunk(reasoning_details=[one]), chunk("stop"))
+    assert late == ["Text", Kept({"by": "openrouter", "details": [one]}, thought=False), "Stop"]
+
+
+@pytest.mark.parametrize("details", [5, [5], [{}], [{"type": 5}], "ab"])
+def test_details_of_another_form_are_an_error(details: Any) -> None:
+    with pytest.raises(UpstreamError):
+        kept(chunk(reasoning_details=details))

@@ -4,12 +4,15 @@ import pytest
 
 from warren.config import parse
 from warren.errors import UpstreamAuth, UpstreamUnreachable
+from warren.responses import items
+from warren_worker.dialect import Conversation
 from warren_worker.dialects.chat import Chat
 from warren_worker.dialects.responses import Responses
 from warren_worker.provider import Endpoint, endpoint
 from warren_worker.providers.openai import CHAT
 
 KEY = {"OPENAI_API_KEY": "sk-env"}
+SCHEMA = {"type": "json_schema", "name": "n", "schema": {"type": "object"}}
 
 
 def reached(params: str, environ: dict[str, str] | None = None) -> Endpoint:
@@ -45,9 +48,9 @@ def test_a_server_without_schemas_is_known_by_its_model_info() -> None:
     for info, schemas in (("false", False), ("true", True)):
         file = parse(text + f"model_info: {{supports_response_schema: {info}}}}}]")
         (deployment,) = file.deployments.values()
-        dialect = endpoint(deployment, KEY).dialect
-        assert isinstance(dialect, Chat)
-        assert dialect.schemas is schemas
+        asked = {"model": "m", "input": "hi", "text": {"format": SCHEMA}}
+        body = endpoint(deployment, KEY).dialect.call(Conversation(asked, items("hi")), "x").body
+        assert ("response_format" in body) is schemas
 
 
 def test_keys_addresses_and_headers_may_be_references() -> None:

@@ -19,7 +19,20 @@ from warren.errors import (
     UpstreamTimeout,
     WarrenError,
 )
-from warren_worker.refusal import inside, refusal, retry_after
+from warren_worker.refusal import (
+    failed,
+    filtered,
+    inside,
+    overloaded,
+    quota,
+    rate_limited,
+    refusal,
+    refused,
+    retry_after,
+    timed_out,
+    too_long,
+    unaccepted,
+)
 
 
 def said(message: str, **more: Any) -> dict[str, Any]:
@@ -35,6 +48,8 @@ ANSWERS: list[tuple[int, Any, type[WarrenError], int, str]] = [
     (400, {"error": "Bad."}, UpstreamRefused, 400, "upstream_refused"),
     (400, {"object": "error", "message": "Bad.", "code": 400}, UpstreamRefused, 400, "upstream_refused"),
     (400, {"detail": [{"msg": "Bad."}]}, UpstreamRefused, 400, "upstream_refused"),
+    (400, [], UpstreamRefused, 400, "upstream_refused"),
+    (400, {"error": {"message": ["x"]}}, UpstreamRefused, 400, "upstream_refused"),
     (400, said("Bad.", code=7, param=[1], type=None), UpstreamRefused, 400, "upstream_refused"),
     (400, b"<html>Bad.</html>", UpstreamRefused, 400, "upstream_refused"),
     (401, said("Incorrect API key provided: sk-hush"), UpstreamAuth, 502, "upstream_auth"),
@@ -58,6 +73,119 @@ ANSWERS: list[tuple[int, Any, type[WarrenError], int, str]] = [
     (503, b"<html>hush</html>", UpstreamError, 502, "upstream_error"),
     (529, said("hush", type="overloaded_error"), UpstreamError, 502, "upstream_error"),
 ]
+
+
+FASTAPI = {"detail": [{"type": "missing", "loc": ["body", "messages", 0, "content"], "msg": "Gone", "input": "hush"}]}
+VENDORS: list[tuple[str, int, Any, type[WarrenError], int, str, str]] = [
+    ("Mistral", 400, {"object": "error", "message": "Invalid model: x", "type": "invalid_model", "param": None,
+     "code": "1500"}, UpstreamRefused, 400, "1500", "Invalid model: x"),
+    ("Mistral, FastAPI", 422, FASTAPI, UpstreamRefused, 422, "upstream_refused", "messages.0.content: Gone"),
+    ("Mistral, both", 422, {"object": "error", "message": FASTAPI, "type": "invalid_request_error"},
+     UpstreamRefused, 422, "upstream_refused", "messages.0.content: Gone"),
+    ("Mistral, too long", 400, {"object": "error", "message": "Prompt contains 40000 tokens, too large for model with "
+     "32768 maximum context length"}, ContextLengthExceeded, 400, "context_length_exceeded", "40000 tokens"),
+    ("Mistral, key", 401, {"detail": "hush"}, UpstreamAuth, 502, "upstream_auth", ""),
+    ("vLLM, old", 400, {"object": "error", "message": "No.", "type": "BadRequestError", "param": None, "code": 400},
+     UpstreamRefused, 400, "upstream_refused", "No."),
+    ("vLLM, new", 400, said("This model's maximum context length is 8 tokens.", type="BadRequestError", code=400),
+     ContextLengthExceeded, 400, "context_length_exceeded", "8 tokens"),
+    ("vLLM, model", 404, said("The model `x` does not exist.", type="NotFoundError", code=404),
+     UpstreamRefused, 404, "upstream_refused", "does not exist"),
+    ("NIM", 400, {"detail": "Inference error"}, UpstreamRefused, 400, "upstream_refused", "Inference error"),
+    ("NIM, error", 400, {"error": "No."}, UpstreamRefused, 400, "upstream_refused", "No."),
+    ("NIM, problem", 404, {"type": "about:blank", "title": "Not Found", "status": 404, "detail": "No function x"},
+     UpstreamRefused, 404, "upstream_refused", "No function x"),
+    ("Hugging Face, credits", 402, {"error": "hush"}, UpstreamQuotaExceeded, 429, "insufficient_quota", ""),
+    ("Hugging Face, loading", 503, {"error": "hush is loading", "estimated_time": 20}, UpstreamError, 502,
+     "upstream_error", "overloaded"),
+    ("TGI", 422, {"error": "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096",
+     "error_type": "validation"}, ContextLengthExceeded, 400, "context_length_exceeded", "4096"),
+    ("Databricks", 429, {"error_code": "REQUEST_LIMIT_EXCEEDED", "message": "hush"}, UpstreamRateLimited, 429,
+     "rate_limit_exceeded", ""),
+    ("Databricks, odd status", 400, {"error_code": "REQUEST_LIMIT_EXCEEDED", "message": "hush"}, UpstreamRateLimited,
+     429, "rate_limit_exceeded", ""),
+    ("Databricks, request", 400, {"error_code": "BAD_REQUEST", "message": "No."}, UpstreamRefused, 400,
+     "upstream_refused", "No."),
+    ("OpenRouter", 502, said("hush", code=502, metadata={"raw": "hush", "provider_name": "p"}), UpstreamError, 502,
+     "upstream_error", ""),
+    ("OpenRouter, credits", 402, said("hush", code=402), UpstreamQuotaExceeded, 429, "insufficient_quota", ""),
+    ("OpenRouter, moderation", 403, said("hush", code=403, metadata={"reasons": ["violence"], "flagged_input": "hush"}),
+     UpstreamRefused, 400, "content_filter", "filter"),
+    ("Cohere", 400, {"id": "1", "message": "invalid request: no"}, UpstreamRefused, 400, "upstream_refused", "no"),
+    ("Ollama", 404, {"error": "model 'x' not found"}, UpstreamRefused, 404, "upstream_refused", "not found"),
+    ("Azure, filter", 400, said("The response was filtered.", type=None, param="prompt", code="content_filter",
+     status=400, innererror={"code": "ResponsibleAIPolicyViolation", "content_filter_result": {}}),
+     UpstreamRefused, 400, "content_filter", "filtered"),
+    ("Azure, key", 401, {"statusCode": 401, "message": "hush"}, UpstreamAuth, 502, "upstream_auth", ""),
+    ("Azure, deployment", 404, said("The API deployment does not exist.", code="DeploymentNotFound"),
+     UpstreamRefused, 404, "DeploymentNotFound", "deployment"),
+    ("Azure, rate", 429, said("hush", code="429"), UpstreamRateLimited, 429, "rate_limit_exceeded", ""),
+    ("Groq, tokens a minute", 413, said("hush", type="tokens", code="rate_limit_exceeded"), UpstreamRateLimited, 429,
+     "rate_limit_exceeded", ""),
+    ("Groq, flex", 498, said("hush", code="flex_tier_capacity_exceeded"), UpstreamError, 502, "upstream_error", ""),
+    ("Groq, output", 400, said("`max_tokens` must be at most `8`, less than the `context_window`", param="max_tokens"),
+     UpstreamRefused, 400, "upstream_refused", "max_tokens"),
+    ("DeepSeek", 402, said("hush"), UpstreamQuotaExceeded, 429, "insufficient_quota", ""),
+    ("Anthropic", 400, {"type": "error", "error": {"type": "invalid_request_error", "message":
+     "prompt is too long: 9 tokens > 8 maximum"}}, ContextLengthExceeded, 400, "context_length_exceeded", "9 tokens"),
+    ("Anthropic, output", 400, {"type": "error", "error": {"type": "invalid_request_error", "message":
+     "max_tokens: 9 > 8, which is the maximum"}}, UpstreamRefused, 400, "upstream_refused", "max_tokens"),
+    ("Anthropic, both", 400, said("input length and `max_tokens` exceed context limit: 9 + 9 > 8"),
+     ContextLengthExceeded, 400, "context_length_exceeded", "9 + 9"),
+    ("Anthropic, credit", 400, said("Your credit balance is too low: hush"), UpstreamQuotaExceeded, 429,
+     "insufficient_quota", ""),
+    ("Anthropic, month", 400, said("You have reached your specified API usage limits. hush"), UpstreamQuotaExceeded,
+     429, "insufficient_quota", ""),
+    ("Anthropic, month as a rate", 429, said("You have exceeded your monthly spend limit. hush",
+     type="rate_limit_error"), UpstreamQuotaExceeded, 429, "insufficient_quota", ""),
+    ("Anthropic, overloaded", 529, {"type": "error", "error": {"type": "overloaded_error", "message": "hush"}},
+     UpstreamError, 502, "upstream_error", "overloaded"),
+    ("Gemini, in a list", 400, [said("No.", status="INVALID_ARGUMENT", code=400)], UpstreamRefused, 400,
+     "upstream_refused", "No."),
+    ("Gemini, key", 400, said("API key not valid. hush", status="INVALID_ARGUMENT", code=400), UpstreamAuth, 502,
+     "upstream_auth", ""),
+    ("Gemini, long", 400, said("The input token count (9) exceeds the maximum number of tokens allowed (8)."),
+     ContextLengthExceeded, 400, "context_length_exceeded", "(9)"),
+    ("Bedrock", 400, {"message": "Input is too long for requested model."}, ContextLengthExceeded, 400,
+     "context_length_exceeded", "too long"),
+    ("Bedrock, token", 403, {"message": "The security token included in the request is hush"}, UpstreamAuth, 502,
+     "upstream_auth", ""),
+    ("xAI", 400, {"code": "Client specified an invalid argument", "error": "Incorrect API key provided: hush"},
+     UpstreamAuth, 502, "upstream_auth", ""),
+    ("a key of some vendor's", 400, said("hush: gsk_abcdefgh1234"), UpstreamAuth, 502, "upstream_auth", ""),
+    ("a tool of that name", 400, said("Invalid schema for 'rotate_api_key'"), UpstreamRefused, 400, "upstream_refused",
+     "rotate_api_key"),
+    ("some server", 504, b"<html>hush</html>", UpstreamTimeout, 504, "upstream_timeout", ""),
+]  # fmt: skip
+"""Who, its status and body, what that is to us, and a part of what a client is told."""
+
+
+@pytest.mark.parametrize(("who", "status", "body", "kind", "ours", "code", "told"), VENDORS)
+def test_each_vendors_error_is_known_by_our_name(
+    who: str, status: int, body: Any, kind: type[WarrenError], ours: int, code: str, told: str
+) -> None:
+    error = refusal(status, {"retry-after": "3"}, body if isinstance(body, bytes) else to_json(body))
+    assert type(error) is kind, who
+    assert (error.status, error.code) == (ours, code)
+    assert told in error.message
+    assert "hush" not in error.message
+    assert error.retry_after in (None, 3.0)
+
+
+@pytest.mark.parametrize("make", [refused, too_long, filtered], ids=lambda make: str(make.__name__))
+def test_nothing_about_our_key_is_ever_told(make: Any) -> None:
+    error = make(400, "bad sk-hush") if make is refused else make("bad sk-hush")
+    assert type(error) is UpstreamAuth
+    assert "hush" not in error.message
+
+
+def test_what_went_wrong_can_be_made_by_its_name() -> None:
+    assert (
+        rate_limited(2).retry_after == quota(2).retry_after == overloaded(2).retry_after == failed(500, 2).retry_after
+    )
+    assert (timed_out(2).status, unaccepted().code, filtered().code) == (504, "upstream_auth", "content_filter")
+    assert (too_long().param, too_long("Too long.").message) == ("input", "Too long.")
+    assert (rate_limited().retry, quota().retry, overloaded().retry, failed().retry) == (True, False, True, True)
 
 
 @pytest.mark.parametrize(("status", "body", "kind", "ours", "code"), ANSWERS)
@@ -137,6 +265,7 @@ def test_an_error_inside_a_stream_is_told(error: Any, kind: type[WarrenError], c
         ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
         ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
         ({"retry-after-ms": "x", "retry-after": "9"}, None),
+        ({"x-ms-retry-after-ms": "1500"}, 1.5),
     ],
 )
 def test_how_long_a_provider_asks_us_to_wait(headers: dict[str, str], seconds: float | None) -> None:

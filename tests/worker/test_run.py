@@ -7,6 +7,7 @@ import pytest
 from pydantic_core import from_json, to_json
 
 from tests.worker.staging import ACCOUNT, SEALER, stage
+from warren import ids
 from warren.blobs import INLINE
 from warren.contracts import Claim, Held, Message, Outcome, Rebuild, Rebuilt, Withdraw
 from warren.errors import LedgerUnavailable
@@ -84,6 +85,26 @@ async def test_references_and_history_are_one_question() -> None:
         assert told(on.upstream.calls[0]) == ["first", "second", "third", "fourth"]
         assert from_json(outcome.input) == [*named, said("user", "fourth")]
         assert outcome.conversation == "conv_1"
+
+
+async def test_what_is_kept_beside_items_of_the_input_is_asked_for_and_kept_on() -> None:
+    thought, unsaid = ids.new("rs"), ids.new("rs")
+    given = [
+        {"type": "reasoning", "id": thought, "summary": []}, {**said("assistant", "yes"), "id": "own"},
+        {"type": "reasoning", "id": unsaid, "summary": [], "encrypted_content": "brought along"},
+    ]  # fmt: skip
+    async with stage("words-3") as on:
+        on.ledger.rebuilt = Rebuilt(found=True, payload=b"[]", kept={thought: '[{"by":"them"}]'})
+        outcome = await on.ran(on.job({"model": "words-3", "input": [*given, said("user", "go on")]}))
+        assert on.ledger.all(Rebuild) == [Rebuild(account=ACCOUNT, kept=(thought,))]
+        assert outcome.kept == {thought: '[{"by":"them"}]'}
+
+
+async def test_for_items_that_were_not_to_be_stored_the_ledger_is_not_asked() -> None:
+    given = [{"type": "reasoning", "id": ids.new("rs"), "summary": []}, said("user", "go on")]
+    async with stage("words-3") as on:
+        outcome = await on.ran(on.job({"model": "words-3", "input": given, "store": False}))
+        assert on.ledger.received == [outcome]
 
 
 async def test_a_reference_to_nothing_is_not_found() -> None:

@@ -3,24 +3,30 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from time import monotonic, time
 
+import httpx
 import pytest
 
 from tests.rig.rabbitmq import free_ports
 from warren import sse
 from warren.errors import (
     DeadlineExceeded,
+    UpstreamAuth,
     UpstreamError,
     UpstreamRateLimited,
     UpstreamTimeout,
     UpstreamUnreachable,
     WarrenError,
 )
+from warren_worker.auth import Authority
+from warren_worker.auth.kept import Kept
+from warren_worker.credentials import ClientCredentials
 from warren_worker.dialect import Call
 from warren_worker.dialects.chat import Chat
 from warren_worker.provider import Endpoint
-from warren_worker.upstream import Patience, connect
+from warren_worker.upstream import Patience, Upstream, connect
 
 pytestmark = pytest.mark.anyio
 Script = Callable[[asyncio.StreamWriter], Awaitable[None]]
@@ -203,3 +209,132 @@ async def test_events_come_as_they_are_however_they_are_cut() -> None:
     async with server(sliced) as url:
         events = await ask(url, Patience())
     assert [event.data.decode() for event in events] == [f"{number} \u2028" for number in range(50)]
+
+
+def answer(content: bytes, status: str = "200 OK", kind: str = "text/event-stream", more: str = "") -> bytes:
+    head = f"HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {len(content)}\r\nconnection: close\r\n{more}"
+    return head.encode() + b"\r\n" + content
+
+
+@asynccontextmanager
+async def listening(*answers: bytes) -> AsyncIterator[tuple[str, list[str]]]:
+    """A server that gives these answers, the last one for ever, and keeps the heads of what it was asked."""
+    heads: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.write(answers[min(len(heads), len(answers)) - 1])
+        await writer.drain()
+        writer.close()
+
+    serving = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{serving.sockets[0].getsockname()[1]}", heads
+    finally:
+        serving.close()
+
+
+def headers(head: str) -> dict[str, str]:
+    return dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if line)
+
+
+GOOD = answer(b"data: {}\n\n")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fus.x-v1%3A0/converse",
+        "/v1/models/x:streamGenerateContent?alt=sse",
+        "/a%20b/%C3%A9?q=a%2Fb%3Ac&r=1+1",
+    ],
+)
+async def test_a_path_goes_out_to_the_letter_as_it_may_be_signed(path: str) -> None:
+    async with (
+        listening(GOOD) as (url, heads),
+        connect(QUICK, 1) as upstream,
+        upstream.ask(endpoint(url), Call(path, {}), time() + 20) as said,
+    ):
+        assert [event async for batch in said for event in batch]
+    assert heads[0].startswith(f"POST {path} HTTP/1.1\r\n")
+
+
+async def test_what_call_and_deployment_say_both_is_joined() -> None:
+    there = replace(
+        endpoint(""), headers={"x-beta": "b", "x-api-key": "k"}, query="api-version=1", body={"n": {"b": 2}}
+    )
+    async with listening(GOOD) as (url, heads), connect(QUICK, 1) as upstream:
+        call = Call("/talk?alt=sse", {"n": {"a": 1}}, headers={"x-beta": "a", "x-more": "m"})
+        async with upstream.ask(replace(there, base_url=url), call, time() + 20) as said:
+            assert [event async for batch in said for event in batch]
+    assert heads[0].startswith("POST /talk?alt=sse&api-version=1 HTTP/1.1")
+    sent = headers(heads[0])
+    assert (sent["x-beta"], sent["x-api-key"], sent["x-more"]) == ("a,b", "k", "m")
+    assert (sent["accept"], sent["content-length"]) == ("text/event-stream", str(len('{"n":{"a":1,"b":2}}')))
+
+
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        ("x-request-id: a\r\nrequest-id: b\r\n", "a"),
+        ("request-id: req_1\r\n", "req_1"),
+        ("X-Amzn-RequestId: 7-8\r\n", "7-8"),
+        ("apim-request-id: c\r\n", "c"),
+        ("cf-ray: d\r\n", None),
+        ("x-request-id: " + "x" * 500 + "\r\n", None),
+        ("x-request-id: \xff\r\n", None),
+    ],
+)
+async def test_a_request_has_the_name_that_its_provider_gave_it(given: str, known: str | None) -> None:
+    good = answer(b"data: {}\n\n", more=given)
+    whole = answer(b'{"a": 1}', kind="application/json", more=given)
+    async with listening(good, whole) as (url, _), connect(QUICK, 1) as upstream:
+        async with upstream.ask(endpoint(url), CALL, time() + 20) as said:
+            assert said.request_id == known
+        assert await upstream.fetch(endpoint(url), "/x", {}, time() + 20) == ({"a": 1}, 200, known)
+
+
+async def test_cookies_are_not_kept() -> None:
+    good = answer(b"data: {}\n\n", more="set-cookie: session=1; path=/\r\n")
+    async with listening(good) as (url, heads), connect(QUICK, 1) as upstream:
+        for _ in range(2):
+            async with upstream.ask(endpoint(url), CALL, time() + 20):
+                pass
+    assert len(heads) == 2
+    assert "cookie" not in "".join(heads).lower()
+
+
+TOKEN = [answer(b'{"access_token": "t%d", "expires_in": 3600}' % number, kind="application/json") for number in (1, 2)]
+NO = answer(b"{}", "401 Unauthorized", "application/json")
+
+
+@asynccontextmanager
+async def with_tokens(*answers: bytes) -> AsyncIterator[tuple[Upstream, Endpoint, list[str], list[float]]]:
+    """A provider that wants tokens and answers so; what it was asked, and the clock by which tokens grow old."""
+    clock = [time()]
+    async with (
+        listening(*TOKEN) as (tokens, _),
+        listening(*answers) as (url, heads),
+        connect(QUICK, 1) as upstream,
+        httpx.AsyncClient() as client,
+    ):
+        upstream._authority = Authority(client, Kept(lambda: clock[0]))
+        there = replace(endpoint(url), headers={}, credential=ClientCredentials(tokens, "me", "s"))
+        yield upstream, there, heads, clock
+
+
+async def test_a_token_that_has_become_bad_is_renewed_once() -> None:
+    async with with_tokens(GOOD, NO, GOOD) as (upstream, there, heads, clock):
+        for _ in range(2):
+            async with upstream.ask(there, CALL, time() + 20) as said:
+                assert [event async for batch in said for event in batch]
+            clock[0] += 60
+    assert [headers(head)["authorization"] for head in heads] == ["bearer t1", "bearer t1", "bearer t2"]
+
+
+async def test_a_token_that_was_never_good_is_not_renewed_again_and_again() -> None:
+    async with with_tokens(NO) as (upstream, there, heads, _):
+        with pytest.raises(UpstreamAuth):
+            async with upstream.ask(there, CALL, time() + 20):
+                pass
+    assert len(heads) == 1

@@ -21,7 +21,8 @@ from warren import config as configuration
 from warren import local_model, log, telemetry
 from warren.bus.memory import MemoryBroker
 from warren.config import Config
-from warren.settings import Complaint, drained, load, run
+from warren.outbound import Reach
+from warren.settings import Complaint, Names, drained, load, run
 from warren_gateway.run import gateway
 from warren_gateway.settings import HttpSettings, master_key
 from warren_ledger.ledger import recording
@@ -48,6 +49,10 @@ class UpSettings(HttpSettings):
 
     concurrency: Annotated[int, Field(ge=1)] = 256
     """Requests to work on at the same time."""
+
+    fetch_hosts: Names
+    """Names, addresses and networks, separated by commas, that media in requests may be fetched from beside the public
+    internet, where a provider wants bytes."""
 
 
 def up(arguments: list[str]) -> None:
@@ -103,6 +108,7 @@ async def embedded(config: Config, settings: UpSettings) -> AsyncIterator[str]:
                 providers=config.providers(),
                 concurrency=settings.concurrency,
                 patience=Patience(),
+                reach=Reach.of(settings.fetch_hosts),
                 sealer=sealer(settings.secret, None),
             )
         )

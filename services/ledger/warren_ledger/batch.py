@@ -98,6 +98,7 @@ class Batcher:
             message, done = self._waiting.popleft()
             batch.append((message, done))
             size += 0 if message is None else len(message.payload)
+            size += sum(map(len, message.kept.values())) if isinstance(message, Outcome) else 0
         if not self._waiting:
             self._come.clear()
         return batch

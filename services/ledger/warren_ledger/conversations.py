@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 
 import structlog
@@ -108,8 +108,8 @@ class Conversations:
         if not body:
             return []
         if len(said) + len(body) < _LARGE:
-            return _turn(outcome.response_id, said, body)
-        return await asyncio.to_thread(_turn, outcome.response_id, said, body)
+            return _turn(outcome.response_id, said, body, outcome.kept)
+        return await asyncio.to_thread(_turn, outcome.response_id, said, body, outcome.kept)
 
     async def _enter(self, message: Enter) -> Entered:
         held = await self.hold(message.conversation_id, message.account, message.response_id, message.until)
@@ -178,15 +178,17 @@ def locked() -> InvalidRequest:
     )
 
 
-def _turn(response_id: str, said: bytes, body: bytes) -> list[Entry]:
+def _turn(response_id: str, said: bytes, body: bytes, kept: Mapping[str, str]) -> list[Entry]:
     """The input and the output of a response. What only tells the model what to do now is not said."""
     whole = chain(from_json(said or b"[]"), from_json(history.output(body)))
     listed = items.listed(whole, response_id)
-    return list(_entries(items.completed(item for item in listed if item.get("type") != "compaction_trigger")))
+    over = items.completed(item for item in listed if item.get("type") != "compaction_trigger")
+    return list(_entries(over, kept))
 
 
-def _entries(said: Iterable[Item]) -> Iterable[Entry]:
-    return (Entry(item["id"], to_json(item, inf_nan_mode="null")) for item in said)
+def _entries(said: Iterable[Item], kept: Mapping[str, str] | None = None) -> Iterable[Entry]:
+    beside = kept or {}
+    return (Entry(item["id"], to_json(item, inf_nan_mode="null"), beside.get(item["id"])) for item in said)
 
 
 def _page(entries: list[Entry], *, more: bool) -> Page:

@@ -6,38 +6,8 @@ from typing import Any
 from pydantic_core import from_json
 
 from warren import ids
-from warren.responses import Item
+from warren.responses import OTHER_PREFIX, PREFIXES, Item
 
-_PREFIXES = {
-    "message": "msg",
-    "function_call": "fc",
-    "function_call_output": "fco",
-    "custom_tool_call": "ctc",
-    "custom_tool_call_output": "ctco",
-    "reasoning": "rs",
-    "compaction": "cmp",
-    "web_search_call": "ws",
-    "file_search_call": "fs",
-    "code_interpreter_call": "ci",
-    "image_generation_call": "ig",
-    "computer_call": "cu",
-    "computer_call_output": "cuo",
-    "local_shell_call": "lsh",
-    "local_shell_call_output": "lsho",
-    "shell_call": "sh",
-    "shell_call_output": "sho",
-    "apply_patch_call": "apc",
-    "apply_patch_call_output": "apco",
-    "tool_search_call": "tsc",
-    "tool_search_output": "tso",
-    "program": "cm",
-    "program_output": "cmo",
-    "mcp_call": "mcp",
-    "mcp_list_tools": "mcpl",
-    "mcp_approval_request": "mcpr",
-    "mcp_approval_response": "mcpa",
-}
-_OTHER = "item"
 _STATED = frozenset({"message", "function_call", "function_call_output"})
 """Types whose items always have a status."""
 
@@ -49,7 +19,7 @@ def listed(said: Iterable[Item], of: str) -> Iterator[Item]:
             yield item
             continue
         kind = item.get("type") or "message"
-        id_ = item.get("id") or ids.derived(_PREFIXES.get(kind, _OTHER), of, number)
+        id_ = item.get("id") or ids.derived(PREFIXES.get(kind, OTHER_PREFIX), of, number)
         whole: Item = {**item, "id": id_, "type": kind}
         if kind == "message":
             whole["content"] = _parts(whole.get("role"), whole.get("content"))

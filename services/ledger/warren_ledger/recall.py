@@ -9,10 +9,12 @@ from typing import Protocol, TypeVar
 from pydantic_core import from_json, to_json
 
 from warren import ids
-from warren.contracts import Rebuild, Rebuilt
+from warren.bus import MAX_MESSAGE
+from warren.contracts import Rebuild, Rebuilt, newest
 from warren.errors import ContextLengthExceeded
-from warren.responses import Item
+from warren.responses import PREFIXES, Item
 from warren_ledger import history, items
+from warren_ledger.patience import until_there
 from warren_ledger.store import MAX_HISTORY, Record, Store
 
 T = TypeVar("T")
@@ -21,6 +23,13 @@ _AT_A_TIME = 8
 """Histories in memory: each may be large."""
 _SKEW = 60.0
 """Seconds by which clocks may differ. What was made later than that was not made by us."""
+_KEPT = 4 * 1024 * 1024
+"""Characters of what is kept beside items that are given out at a time."""
+_FRESH = 30.0
+"""Seconds for which an item may be known to a client and not be here yet, unless something is wrong."""
+_MOMENT = 1.0
+"""Seconds to wait for such an item."""
+_REASONING = PREFIXES["reasoning"] + "_"
 
 
 class Coming(Protocol):
@@ -55,15 +64,20 @@ class Recall:
                 return Rebuilt(found=True, missing=reference)
         async with self._slots:
             before = await self._before(asked)
-        if not before.found or before.hole is not None or not asked.references:
+        if not before.found or before.hole is not None:
             return before
-        named = history.array(referenced[reference] for reference in asked.references)
-        return before.model_copy(update={"payload": before.payload + named, "split": len(before.payload)})
+        said, split = before.payload, None
+        if asked.references:
+            said, split = said + history.array(referenced[id_] for id_ in asked.references), len(said)
+        room = (MAX_MESSAGE - len(said)) // 2  # in the header quotes are escaped
+        kept = newest(before.kept | await self._beside(asked), min(room, _KEPT))
+        return before.model_copy(update={"payload": said, "split": split, "kept": kept})
 
     async def _before(self, asked: Rebuild) -> Rebuilt:
         if asked.conversation:
             said = await self._store.conversations.history(asked.conversation, asked.account)
-            return Rebuilt(found=said is not None, payload=history.array(said or []))
+            kept = {entry.item_id: entry.kept for entry in said or () if entry.kept is not None}
+            return Rebuilt(found=said is not None, payload=history.array(entry.body for entry in said or ()), kept=kept)
         if not asked.response_id:
             return Rebuilt(found=True, payload=b"[]")
         chain = await self._store.chain(asked.response_id, asked.account)
@@ -72,7 +86,31 @@ class Recall:
         if chain.hole is not None:
             return Rebuilt(found=True, hole=chain.hole)
         turns = [(record.input or b"", record.body or b"") for record in chain.turns]
-        return Rebuilt(found=True, payload=await asyncio.to_thread(history.items, turns))
+        beside: dict[str, str] = {}
+        for record in chain.turns:
+            beside |= from_json(record.beside) if record.beside is not None else {}
+        return Rebuilt(found=True, payload=await asyncio.to_thread(history.items, turns), kept=beside)
+
+    async def _beside(self, asked: Rebuild) -> dict[str, str]:
+        """What is kept beside the items that the caller has or refers to.
+
+        Reasoning that was shown just now may be on its way here; what is not stored at all does not come.
+        """
+        wanted = [*asked.references, *asked.kept]
+        found: dict[str, str | None] = {}
+        now = time.time()
+        fresh = [id_ for id_ in asked.kept if id_.startswith(_REASONING) and _born(id_, now) > now - _FRESH]
+
+        async def look() -> bool | None:
+            found.update(await self._store.lists.beside(asked.account, [id_ for id_ in wanted if id_ not in found]))
+            return all(id_ in found for id_ in fresh) or None
+
+        if wanted:
+            await until_there(look, seconds=_MOMENT)
+            rest = [id_ for id_ in wanted if id_ not in found]
+            said = await self._store.conversations.named(asked.account, rest) if rest else {}
+            found.update({id_: entry.kept for id_, entry in said.items()})
+        return {id_: text for id_, text in found.items() if text is not None}
 
     async def _referenced(self, account: str, wanted: Sequence[str]) -> dict[str, bytes]:
         """Those of these items that there are, and those that come within moments."""
@@ -106,7 +144,7 @@ async def named(store: Store, account: str, item_ids: Sequence[str]) -> dict[str
             found |= await asyncio.to_thread(_asked, record, wanted)
             _weigh(found)
     if rest := [id_ for id_ in rest if id_ not in found]:
-        found |= await store.conversations.named(account, rest)
+        found |= {id_: entry.body for id_, entry in (await store.conversations.named(account, rest)).items()}
         _weigh(found)
     return found
 

@@ -8,6 +8,7 @@ import structlog
 
 from warren import config, log, telemetry
 from warren.bus.rabbit import RabbitBus
+from warren.outbound import Reach
 from warren.settings import Complaint, drained, load, run
 from warren_worker.handler import working
 from warren_worker.sealing import sealer
@@ -37,6 +38,7 @@ async def main(settings: WorkerSettings, stop: asyncio.Event) -> None:
             providers=providers,
             concurrency=settings.concurrency,
             patience=patience,
+            reach=Reach.of(settings.fetch_hosts),
             sealer=sealer(settings.secret, master_key.resolve(os.environ) if master_key is not None else None),
         )
         async with drained(settings.drain) as stack:

@@ -16,11 +16,11 @@ from warren.errors import (
     UpstreamRefused,
     WarrenError,
 )
-from warren.responses import Item
+from warren.responses import OTHER_PREFIX, PREFIXES, Item
 from warren.seal import Sealer
 from warren_worker import dropping
 from warren_worker.conversation import kept_by_compaction, room, tokens
-from warren_worker.dialect import Conversation
+from warren_worker.dialect import Conversation, Counting
 from warren_worker.exchange import Calls
 from warren_worker.fitting import summarised
 from warren_worker.inputs import Inputs, whole
@@ -107,8 +107,12 @@ class _Answer:
             return await self._native(endpoint, conversation, "/responses/input_tokens", _COUNTED)
         # What cannot be asked is refused here, too.
         _, told, _ = dropping.call(endpoint, conversation)
-        count = tokens(told.request, told.items)
-        return {"object": "response.input_tokens", "input_tokens": count, "estimated": True}
+        if isinstance(endpoint.dialect, Counting):
+            count = await self._calls.count(endpoint, endpoint.dialect, told)
+            if count is not None:
+                return {"object": "response.input_tokens", "input_tokens": count}
+        estimate = tokens(told.request, told.items)
+        return {"object": "response.input_tokens", "input_tokens": estimate, "estimated": True}
 
     async def _compacted(self, endpoint: Endpoint, conversation: Conversation) -> Item:
         ours = {"id": self._ask.response_id, "object": "response.compaction", "created_at": int(self._ask.created_at)}
@@ -158,8 +162,9 @@ class _Answer:
 
 def _named(output: list[Item], response_id: str) -> list[Item]:
     """Every item with an id."""
-    prefix = {"message": "msg", "compaction": "cmp"}
     return [
-        item if item.get("id") else {**item, "id": ids.derived(prefix.get(item["type"], "item"), response_id, at)}
+        item
+        if item.get("id")
+        else {**item, "id": ids.derived(PREFIXES.get(item["type"], OTHER_PREFIX), response_id, at)}
         for at, item in enumerate(output)
     ]

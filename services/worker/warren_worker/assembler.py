@@ -1,10 +1,9 @@
 """Makes the Responses event stream of neutral deltas. It alone knows event types, their order and their numbers.
 
-Items are a list in the order in which the model began them; one is closed before the next opens. Parallel calls that
-take turns are held back until the open one is complete.
+What a model says becomes items in `speech`; events that are native already are passed on.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal
 
 from warren import events, ids
@@ -13,7 +12,6 @@ from warren.errors import UpstreamError, UpstreamTruncated, WarrenError
 from warren.events import Event, Fold
 from warren.responses import Item
 from warren_worker.dialect import (
-    Annotation,
     Arguments,
     Delta,
     Native,
@@ -24,11 +22,11 @@ from warren_worker.dialect import (
     Thought,
     Tier,
     Tokens,
-    ToolCall,
     UpstreamId,
 )
-from warren_worker.drafts import Call, Draft, Message, Reasoning
-from warren_worker.tools import Tool, named
+from warren_worker.speech import Speech
+
+Source = Literal["reported", "estimated"]
 
 _ECHOED = (
     "id",
@@ -44,6 +42,7 @@ _ECHOED = (
     "conversation",
 )
 """What a native response says of the request is ours to say: the upstream was asked in our words."""
+_CUT = ("max_output_tokens", "content_filter")
 
 
 class Assembler:
@@ -54,6 +53,8 @@ class Assembler:
     first event, above 0 when an earlier attempt had begun the stream and shown nothing. `prompt` is the length of the
     prompt in characters: it and the text that came stand in for a usage that nobody reports, four characters to a
     token.
+
+    A provider that pauses is asked again; all that it says until its end is one answer, and `resume` stands between.
     """
 
     def __init__(
@@ -68,18 +69,13 @@ class Assembler:
     ) -> None:
         self._response = response
         self._prompt = prompt
-        self._new_id = new_id
-        self._request = request
-        self._seal = seal if "reasoning.encrypted_content" in (request.get("include") or ()) else None
         self._veiled = bool((request.get("stream_options") or {}).get("include_obfuscation"))
-        self._tools: dict[str, Tool] | None = None
-        self._open: Draft | None = None
-        self._held: list[Delta] = []
+        self._speech = Speech(response["output"], request, seal, new_id)
         self._native: Fold | None = None
         self._places: dict[int, int] = {}  # of open native items: the provider's index, and ours
-        self._ending: str | None = None
         self._ended: Item | None = None
         self._stop: Stop | None = None
+        self._earlier: list[tuple[Usage, Source]] = []  # of the calls before the latest pause
         self._reported: Usage | None = None
         self._written = 0
         self.sequence = sequence
@@ -93,15 +89,25 @@ class Assembler:
         return self._native.response if self._native is not None else self._response
 
     @property
+    def kept(self) -> Mapping[str, list[Item]]:
+        """What belongs beside items, by their ids."""
+        return self._speech.kept
+
+    @property
     def usage(self) -> Usage:
-        """What the provider reported, or else an estimate."""
+        """Of the latest call: what the provider reported, or else an estimate."""
         if self._reported is not None:
             return self._reported
         return Usage(input_tokens=-(-self._prompt // 4), output_tokens=-(-self._written // 4))
 
     @property
-    def usage_source(self) -> Literal["reported", "estimated"]:
+    def usage_source(self) -> Source:
         return "estimated" if self._reported is None else "reported"
+
+    @property
+    def paused(self) -> bool:
+        """Whether the provider wants to be asked again, to go on."""
+        return self._stop is not None and self._stop.reason == "paused"
 
     def start(self) -> list[Event]:
         return self._number(events.begin(self._response))
@@ -136,19 +142,27 @@ class Assembler:
                 made = self._number(self._pass(event))
             case _:
                 self._written += _length(delta)
-                made = self._number(self._say(delta))
+                made = self._number(self._speech.say(delta))
         self.shown = self.shown or bool(made)
         return made
 
+    def resume(self) -> list[Event]:
+        """What is open ends here: what the provider says when it is asked again comes behind that, and costs more."""
+        made = self._number(list(self._flush("completed")))
+        self._earlier.append((self.usage, self.usage_source))
+        self._prompt += self._written
+        self._written, self._reported, self._stop = 0, None, None
+        return made
+
     def finish(self, at: float) -> list[Event]:
-        """The end of an answer that ended well, at this time.
+        """The end of an answer that ended well, at this time; of one that is paused, too.
 
         Raises:
             UpstreamTruncated: the provider never said that this was all.
         """
         if self._stop is None:
             raise UpstreamTruncated("The provider's answer was cut off.")
-        cut = self._stop.reason != "done"
+        cut = self._stop.reason in _CUT
         made = list(self._flush("incomplete" if cut else "completed"))
         if self._ended is not None:
             self._response = self._native_end(self._ended, at)
@@ -165,6 +179,7 @@ class Assembler:
         self.sequence = sequence
         self._response = {**self.response, "status": "in_progress", "output": []}
         self._native = None
+        self._speech.kept.clear()
 
     def fail(self, error: WarrenError) -> list[Event]:
         """The end of an answer that failed; what came until then is kept."""
@@ -195,8 +210,10 @@ class Assembler:
         return response
 
     def _usage(self) -> Item:
-        """The usage object of the API; an estimate says that it is one."""
-        usage = self.usage
+        """The usage object of the API, of all calls together; an estimate says that it is one."""
+        calls = [*self._earlier, (self.usage, self.usage_source)]
+        usage = _sum([used for used, _ in calls])
+        estimated = any(source == "estimated" for _, source in calls)
         return {
             "input_tokens": usage.input_tokens,
             "input_tokens_details": {
@@ -206,7 +223,7 @@ class Assembler:
             "output_tokens": usage.output_tokens,
             "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
             "total_tokens": usage.input_tokens + usage.output_tokens,
-            **({"estimated": True} if self._reported is None else {}),
+            **({"estimated": True} if estimated else {}),
         }
 
     def _number(self, made: Iterable[Event]) -> list[Event]:
@@ -256,89 +273,17 @@ class Assembler:
             made += events.whole_item(index, item)
         return made
 
-    def _say(self, delta: Delta) -> Iterator[Event]:
-        if self._held and not isinstance(delta, Arguments):
-            self._held.append(delta)
-            return
-        match delta:
-            case Text() | Refusal() | Annotation():
-                yield from self._into(Message, delta)
-            case Thought() | Summary():
-                yield from self._into(Reasoning, delta)
-            case ToolCall():
-                yield from self._into(Call, delta)
-            case Arguments(call):
-                if isinstance(self._open, Call) and self._open.call == call:
-                    yield from self._open.feed(delta)
-                    if self._held and self._open.complete:
-                        yield from self._let_go()
-                elif any(isinstance(held, ToolCall) and held.call == call for held in self._held):
-                    self._held.append(delta)
-                elif delta.part.strip():
-                    raise UpstreamError("The provider sent arguments for a call that is not open.")
-
-    def _into(self, kind: type[Draft], delta: Delta) -> Iterator[Event]:
-        """Say this in an item of its kind: the open one, or a new one once the open one may be closed."""
-        if isinstance(self._open, kind) and kind is not Call:
-            yield from self._open.feed(delta)
-            return
-        if isinstance(self._open, Call) and not self._open.complete:
-            if self._ending is None:
-                self._held.append(delta)
-                return
-            yield from self._close(self._ending)
-        yield from self._close("completed")
-        self._open = self._draft(kind, delta)
-        self._response["output"].append(self._open.item)
-        yield from self._open.begin()
-        if kind is not Call:
-            yield from self._open.feed(delta)
-
-    def _draft(self, kind: type[Draft], delta: Delta) -> Draft:
-        index = len(self._response["output"])
-        if kind is Message:
-            return Message(self._new_id, index)
-        if kind is Reasoning:
-            return Reasoning(self._new_id, index, self._seal)
-        assert isinstance(delta, ToolCall)
-        if self._tools is None:
-            self._tools = named(self._request)
-        return Call(self._new_id, index, delta, self._tools.get(delta.name))
-
-    def _let_go(self) -> Iterator[Event]:
-        """What was held back, now that the open item is complete, or all is at its end."""
-        held, self._held = self._held, []
-        for delta in _grouped(held):
-            yield from self._say(delta)
-
     def _flush(self, status: str) -> Iterator[Event]:
-        """Close everything: what is held back comes out, complete or not."""
+        """Close everything that is open."""
         if self._native is not None and self._ended is None:
             for event in self._native.closing():
                 self._native.feed(event)
                 yield event
-        self._ending = status
-        yield from self._let_go()
-        yield from self._close(status)
-
-    def _close(self, status: str) -> Iterator[Event]:
-        if self._open is not None:
-            open_, self._open = self._open, None
-            yield from open_.end(status)
+        yield from self._speech.end(status)
 
 
-def _grouped(held: list[Delta]) -> list[Delta]:
-    """Arguments right behind the call they are for; everything else in its order."""
-    groups: list[list[Delta]] = []
-    calls: dict[int | str, list[Delta]] = {}
-    for delta in held:
-        if isinstance(delta, Arguments):
-            calls[delta.call].append(delta)
-            continue
-        groups.append([delta])
-        if isinstance(delta, ToolCall):
-            calls[delta.call] = groups[-1]
-    return [delta for group in groups for delta in group]
+def _sum(usages: list[Usage]) -> Usage:
+    return Usage(**{name: sum(getattr(used, name) for used in usages) for name in Usage.model_fields})
 
 
 def _merged(theirs: Item, ours: Item) -> Item:

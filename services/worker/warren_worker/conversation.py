@@ -59,18 +59,32 @@ def check(items: Sequence[Item]) -> None:
         raise InvalidRequest(f"No tool output found for {name} {call_id}.", param="input")
 
 
-def restored(items: Sequence[Item], unseal: Callable[[str], bytes | None]) -> list[Item]:
-    """Reasoning that we had sealed shows its content again; what others sealed stays as it is."""
-    return [_restored(item, unseal) if item.get("type") == "reasoning" else item for item in items]
+def restored(items: Sequence[Item], unseal: Callable[[str], bytes | None]) -> tuple[list[Item], dict[str, list[Item]]]:
+    """Reasoning that we had sealed shows its content again; what others sealed stays as it is.
+
+    With it, by the ids of these items, what was kept beside them. One without an id gets one, if there is something.
+    """
+    shown: list[Item] = []
+    kept: dict[str, list[Item]] = {}
+    for at, item in enumerate(items):
+        sealed = item.get("encrypted_content") if item.get("type") == "reasoning" else None
+        opened = unseal(sealed) if isinstance(sealed, str) else None
+        if opened is None:
+            shown.append(item)
+            continue
+        content, beside = _opened(from_json(opened))
+        plain = {key: value for key, value in item.items() if key != "encrypted_content"}
+        plain["content"] = item.get("content") or content
+        if beside:
+            plain["id"] = item.get("id") or f"sealed_{at}"
+            kept[plain["id"]] = beside
+        shown.append(plain)
+    return shown, kept
 
 
-def _restored(item: Item, unseal: Callable[[str], bytes | None]) -> Item:
-    sealed = item.get("encrypted_content")
-    opened = unseal(sealed) if isinstance(sealed, str) else None
-    if opened is None:
-        return item
-    content = item.get("content") or from_json(opened)
-    return {**{key: value for key, value in item.items() if key != "encrypted_content"}, "content": content}
+def _opened(sealed: Any) -> tuple[list[Item], list[Item]]:
+    """Content, and what was kept beside it; once only content was sealed."""
+    return (sealed, []) if isinstance(sealed, list) else (sealed["content"], sealed["kept"])
 
 
 def room(most: int | None) -> int:

@@ -252,3 +252,10 @@ class Counting(Protocol):
         Raises:
             LookupError, TypeError, ValueError: it is not there.
         """
+
+
+@runtime_checkable
+class Reaching(Protocol):
+    """A dialect whose vendor itself gets what is at some URLs, though their type is one that it `inlines`."""
+
+    def reaches(self, url: str) -> bool: ...

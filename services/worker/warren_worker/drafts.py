@@ -1,13 +1,13 @@
 """Items in the making: each knows its own events, from the one that adds it to the one that says it is done."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pydantic_core import from_json, to_json
 
 from warren.events import Event
 from warren.responses import Item
-from warren_worker.dialect import Annotation, Arguments, Summary, Text
+from warren_worker.dialect import Annotation, Arguments, Kept, Summary, Text
 from warren_worker.tools import Tool
 from warren_worker.wrapping import Unwrapper
 
@@ -92,13 +92,16 @@ class Message:
 
 class Reasoning:
     """Reasoning as the model wrote it, one part of raw text; or summaries of it, a part each. With `seal` it ends with
-    its content sealed, for a client that keeps it for us.
+    its content sealed, and with what is `kept` under its id by then, for a client that keeps them for us.
     """
 
-    def __init__(self, new_id: NewId, index: int, seal: Callable[[bytes], str] | None) -> None:
+    def __init__(
+        self, new_id: NewId, index: int, seal: Callable[[bytes], str] | None, kept: Mapping[str, list[Item]]
+    ) -> None:
         self.item: Item = {"id": new_id("rs"), "type": "reasoning", "summary": [], "content": []}
         self._index = index
         self._seal = seal
+        self._kept = kept
         self._place: Item = {}
         self._part: Item | None = None
         self._at: int | None = None  # the provider's number of the summary that is open
@@ -108,6 +111,8 @@ class Reasoning:
         yield _added(self._index, self.item)
 
     def feed(self, delta: Any) -> Iterator[Event]:
+        if isinstance(delta, Kept):
+            return  # nobody is told
         summary = isinstance(delta, Summary)
         kind, at = ("summary_text", delta.part) if summary else ("reasoning_text", None)
         if self._part is None or self._part["type"] != kind or self._at != at:
@@ -120,8 +125,9 @@ class Reasoning:
 
     def end(self, _status: str) -> Iterator[Event]:
         yield from self._close_part()
-        if self._seal is not None and self.item["content"]:
-            self.item["encrypted_content"] = self._seal(to_json(self.item["content"]))
+        kept = self._kept.get(self.item["id"], [])
+        if self._seal is not None and (self.item["content"] or kept):
+            self.item["encrypted_content"] = self._seal(to_json({"content": self.item["content"], "kept": kept}))
         yield _done(self._index, self.item)
 
     def _open_part(self, kind: str) -> Event:

@@ -8,14 +8,14 @@ import jsonschema_rs
 from opentelemetry.trace import SpanKind
 from pydantic_core import from_json
 
-from warren import telemetry
+from warren import responses, telemetry
 from warren.contracts import UpstreamCall, Usage
-from warren.errors import Cancelled, InvalidRequest, WarrenError
+from warren.errors import Cancelled, InvalidRequest, UpstreamError, WarrenError
 from warren.events import Event
 from warren.responses import Item
 from warren_worker import dropping
 from warren_worker.assembler import Assembler
-from warren_worker.dialect import Call, Conversation
+from warren_worker.dialect import Call, Conversation, Counting, Reaching
 from warren_worker.media import inlined
 from warren_worker.provider import Endpoint
 from warren_worker.upstream import Upstream
@@ -45,6 +45,9 @@ class Nobody:
 
 NOBODY = Nobody()
 
+_PAUSES = 10
+"""How often one answer may be interrupted by the provider itself."""
+
 
 class Calls:
     """All calls of one attempt."""
@@ -62,16 +65,35 @@ class Calls:
     ) -> list[Event]:
         """Have this answered, into the assembler; gives the answer's last events, which nobody was told yet.
 
+        A provider that pauses is asked to go on, _PAUSES times at most; then what it has said is all.
+
         Raises:
             WarrenError: there is no answer, or it did not come to a good end.
         """
-        conversation = await inlined(conversation, endpoint.dialect.inlines, self._upstream.media)
-        call, conversation, self.dropped = dropping.call(endpoint, conversation)
+        conversation = await self._inlined(endpoint, conversation)
+        call, told, self.dropped = dropping.call(endpoint, conversation)
         validator = _validator(call.schema) if call.schema is not None else None
+        made = await self._once(endpoint, told, call, assembler, audience)
+        for _ in range(_PAUSES):
+            if not assembler.paused:
+                break
+            audience.say(assembler.resume())
+            call, told, _ = dropping.call(endpoint, _with_answer(conversation, assembler))
+            made = await self._once(endpoint, told, call, assembler, audience)
+        made = made or assembler.finish(time())
+        if validator is not None and not _valid(validator, assembler.response):
+            audience.say(made[:-1])
+            raise _retracted(assembler, made)
+        return made
+
+    async def _once(
+        self, endpoint: Endpoint, conversation: Conversation, call: Call, assembler: Assembler, audience: Audience
+    ) -> list[Event]:
+        """One call; gives the answer's last events, none of an answer that is paused."""
         note = _Note(endpoint)
         try:
             with telemetry.span(f"chat {endpoint.model}", SpanKind.CLIENT, provider=endpoint.provider):
-                made = await self._read(endpoint, conversation, call, assembler, audience, note)
+                return await self._read(endpoint, conversation, call, assembler, audience, note)
         except WarrenError as failed:
             note.error = failed
             raise
@@ -80,10 +102,21 @@ class Calls:
             raise
         finally:
             self._write(note, assembler.usage, assembler.usage_source)
-        if validator is not None and not _valid(validator, assembler.response):
-            audience.say(made[:-1])
-            raise _retracted(assembler, made)
-        return made
+
+    async def count(self, endpoint: Endpoint, dialect: Counting, conversation: Conversation) -> int | None:
+        """How many tokens the provider says that this is; None if it does not say."""
+        conversation = await self._inlined(endpoint, conversation)
+        call = dialect.count(conversation, endpoint.model)
+        try:
+            answer, _, _ = await self._upstream.fetch(endpoint, call.path, call.body, self._deadline, call.headers)
+            return dialect.counted(answer)
+        except (UpstreamError, LookupError, TypeError, ValueError):
+            return None
+
+    async def _inlined(self, endpoint: Endpoint, conversation: Conversation) -> Conversation:
+        dialect = endpoint.dialect
+        reached = dialect.reaches if dialect.inlines and isinstance(dialect, Reaching) else None
+        return await inlined(conversation, dialect.inlines, self._upstream.media, reached)
 
     async def fetch(self, endpoint: Endpoint, path: str, body: Item) -> Item:
         """What a native provider answers to this question, as one JSON object."""
@@ -123,7 +156,7 @@ class Calls:
                 finally:
                     audience.say(made)
                 await audience.caught_up()
-        return assembler.finish(time())
+        return [] if assembler.paused else assembler.finish(time())
 
     def _write(self, note: "_Note", usage: Usage | None, source: Any) -> None:
         answered = note.first_event is not None or (note.error is None and usage is not None)
@@ -158,6 +191,14 @@ class _Note:
         self.status: int | None = None
         self.request_id: str | None = None
         self.error: WarrenError | None = None
+
+
+def _with_answer(conversation: Conversation, assembler: Assembler) -> Conversation:
+    """The conversation with all that was said in answer to it by now, as the end of its input."""
+    said = assembler.response["output"]
+    request = {**conversation.request, "input": [*responses.items(conversation.request.get("input") or []), *said]}
+    kept = {**conversation.kept, **assembler.kept}
+    return Conversation(request, [*conversation.items, *said], conversation.upstream_previous, kept)
 
 
 def text(response: Item) -> str:

@@ -27,6 +27,8 @@ class Facts:
     schemas: bool | None = None
     """Whether it can be held to a JSON schema."""
     tools: bool | None = None
+    forced: bool | None = None
+    """Whether it can be made to call a tool, any or a certain one."""
     images: bool | None = None
     documents: bool | None = None
     audio: bool | None = None
@@ -44,31 +46,64 @@ def nearest(effort: str, efforts: Sequence[str]) -> str:
 
 
 def of(model: str, info: Info) -> Facts:
-    """What is known of the model that its provider calls this: of all rows that match, the last says most."""
+    """What is known of the model that its provider calls this: of all rows that match, the last says most.
+
+    `model_info` goes before: with another name to look for, its `base_model`, or with what it says itself.
+    """
     found = Facts()
-    for row in _rows():
-        if row[0].search(model):
-            found = replace(found, **row[1])
-    told = {name: getattr(info, key) for key, name in _FROM_INFO.items() if getattr(info, key) is not None}
+    for pattern, facts in rows():
+        if pattern.search(info.base_model or model):
+            found = replace(found, **facts)
+    found = _abilities(found, info)
+    if found.reasoning == "none":
+        found = replace(found, efforts=None)
+    told = {fact: getattr(info, key) for key, fact in _FROM_INFO.items() if getattr(info, key) is not None}
     return replace(found, **told)
 
 
 _FROM_INFO = {
     "max_input_tokens": "max_input_tokens",
+    "max_tokens": "max_output_tokens",  # the older name, so the newer one goes over it
+    "max_output_tokens": "max_output_tokens",
     "supports_response_schema": "schemas",
+    "supports_function_calling": "tools",
+    "supports_vision": "images",
+    "supports_pdf_input": "documents",
+    "supports_audio_input": "audio",
+    "supports_web_search": "web_search",
 }
 """LiteLLM's names for what `model_info` may say."""
 
 
+def _abilities(found: Facts, info: Info) -> Facts:
+    """What LiteLLM has only a yes or no for: a yes is no news of a model of which more is known."""
+    if info.supports_adaptive_thinking:
+        found = replace(found, reasoning="adaptive")
+    elif info.supports_reasoning and found.reasoning == "none":
+        found = replace(found, reasoning=None, efforts=None)
+    if info.supports_reasoning is False:
+        found = replace(found, reasoning="none")
+    if info.reasoning_effort_levels:
+        known = [one for one in EFFORTS if one in info.reasoning_effort_levels]
+        found = replace(found, efforts=tuple(known) or None)
+    match info.supports_sampling_params, found.sampling:
+        case False, _:
+            return replace(found, sampling="none")
+        case True, "none":
+            return replace(found, sampling="both")
+    return found
+
+
 @cache
-def _rows() -> list[tuple[re.Pattern[str], dict[str, Any]]]:
+def rows() -> list[tuple[re.Pattern[str], dict[str, Any]]]:
+    """What is searched for in names, and the facts of those that have it."""
     known = {field.name for field in fields(Facts)}
     table = tomllib.loads(files("warren_worker").joinpath("models.toml").read_text(encoding="utf-8"))
-    rows = []
+    found = []
     for row in table["model"]:
-        pattern = re.compile(row.pop("match"))
+        pattern = re.compile(row.pop("match"), re.IGNORECASE)
         facts = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
         if unknown := facts.keys() - known:
             raise ValueError(f"models.toml: {pattern.pattern}: nobody asks for {unknown}")
-        rows.append((pattern, facts))
-    return rows
+        found.append((pattern, facts))
+    return found

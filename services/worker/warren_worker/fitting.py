@@ -1,6 +1,7 @@
 """Conversations that are too long for a model: refused, cut in the middle, or summarised."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from warren import ids, responses
@@ -24,7 +25,7 @@ def fitted(endpoint: Endpoint, conversation: Conversation) -> Conversation:
     Raises:
         ContextLengthExceeded: it is too long, and may or can not be cut.
     """
-    most = endpoint.max_input_tokens
+    most = endpoint.most_input
     if most is None or conversation.upstream_previous is not None:
         return conversation
     count = tokens(conversation.request, conversation.items)
@@ -48,7 +49,7 @@ def shorter_ones(conversation: Conversation) -> Iterator[Conversation]:
             return
         if len(items) < length:
             length = len(items)
-            yield Conversation(conversation.request, items)
+            yield replace(conversation, items=items)
 
 
 def turn(conversation: Conversation) -> int:

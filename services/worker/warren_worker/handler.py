@@ -22,6 +22,7 @@ from warren.errors import (
     UpstreamUnreachable,
     WarrenError,
 )
+from warren.outbound import PUBLIC, Reach
 from warren.seal import Sealer
 from warren_worker.ask import answer
 from warren_worker.claims import GRACE, claim
@@ -248,6 +249,7 @@ async def working(
     providers: list[str],
     concurrency: int,
     patience: Patience,
+    reach: Reach = PUBLIC,
     sealer: Sealer | None = None,
 ) -> AsyncIterator[Worker]:
     """Take these providers' jobs while open. Leaving waits for what runs; cancelled then, it gives the rest back.
@@ -255,7 +257,7 @@ async def working(
     Without a `sealer`, requests that need something sealed are refused.
     """
     async with AsyncExitStack() as stack:
-        upstream = await stack.enter_async_context(connect(patience, concurrency * max(1, len(providers))))
+        upstream = await stack.enter_async_context(connect(patience, concurrency * max(1, len(providers)), reach))
         worker = Worker(bus, upstream, config, environ, reload, sealer)
         await stack.enter_async_context(bus.inbox(worker.receive, restored=worker.restored))
         await stack.enter_async_context(bus.listen([RESUME], worker.receive))

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from pydantic_core import from_json
 
-from warren import responses
+from warren import ids, responses
 from warren.blobs import withdraw
 from warren.bus import LEDGER_ASK, Bus
 from warren.contracts import Ask, Held, Job, Rebuild, Rebuilt
@@ -26,6 +26,11 @@ from warren_worker.provider import Endpoint
 from warren_worker.sealing import COMPACTION, REASONING, Seals
 
 T = TypeVar("T", Job, Ask)
+
+_KEEPERS = frozenset(
+    {"reasoning", "message", "function_call", "custom_tool_call", "web_search_call", "code_interpreter_call"}
+)
+"""Types of items beside which a dialect keeps something."""
 
 _PATIENCE = 15.0
 _AGAIN = 1.0
@@ -55,6 +60,8 @@ class Inputs:
     """A request and what it goes on from. The ledger is asked at most once for each thing, and only when needed.
 
     `before` are items that only the caller still has: they stand for the previous response.
+
+    With the conversation comes what is kept beside its items: from the ledger, or sealed in the items themselves.
     """
 
     def __init__(
@@ -76,11 +83,18 @@ class Inputs:
         self._held = held if not before else None
         self._conversation = conversation
         self._items = responses.items(request.get("input"))
+        self._kept: dict[str, list[Item]] = {}
+        self._sought = () if request.get("store") is False else _unsealed(self._items)
         self._previous: str | None = None if before else request.get("previous_response_id")
         self._references = tuple(item["id"] for item in self._items if _is_reference(item))
         self._history: list[Item] | None = from_json(before) if before else None
         if self._previous is None and conversation is None and self._history is None:
             self._history = []
+
+    @property
+    def kept(self) -> dict[str, list[Item]]:
+        """What the ledger has beside items of the input: who keeps this input must keep it, too."""
+        return {id_: self._kept[id_] for item in self._items if (id_ := item.get("id")) in self._kept}
 
     async def conversation(self, endpoint: Endpoint) -> Conversation:
         """What this endpoint is to be asked: of what it remembers itself, only its own id."""
@@ -96,22 +110,24 @@ class Inputs:
         Raises:
             InvalidRequest: it is not whole; NotFound: part of it is not there.
         """
-        await self._read(history=True)
+        await self._read(history=True, kept=not endpoint.native)
         assert self._history is not None
-        items = restored([*self._history, *self._items], self._seals.unseal(REASONING))
+        items, sealed = restored([*self._history, *self._items], self._seals.unseal(REASONING))
         items = since_compaction(items, self._seals.unseal(COMPACTION), room(endpoint.max_input_tokens))
         check(items)
-        return Conversation(self.request, items)
+        return Conversation(self.request, items, kept={} if endpoint.native else {**self._kept, **sealed})
 
-    async def _read(self, *, history: bool) -> None:
+    async def _read(self, *, history: bool, kept: bool = False) -> None:
         wanted = history and self._history is None
-        if not wanted and not self._references:
+        sought = self._sought if kept else ()
+        if not wanted and not self._references and not sought:
             return
         question = Rebuild(
             account=self._account,
             response_id=(self._previous or "") if wanted else "",
             conversation=(self._conversation or "") if wanted else "",
             references=self._references,
+            kept=sought,
         )
         try:
             answer = await self._bus.call(LEDGER_ASK, question, timeout=_PATIENCE)
@@ -119,6 +135,8 @@ class Inputs:
             raise LedgerUnavailable("The conversation cannot be read at the moment.", retry_after=2) from None
         assert isinstance(answer, Rebuilt)
         self._refuse(answer, wanted=wanted)
+        self._kept |= {id_: from_json(text) for id_, text in answer.kept.items()}
+        self._sought = () if kept else self._sought
         if wanted:
             self._history = from_json(answer.history)
         if self._references:
@@ -143,6 +161,18 @@ class Inputs:
         self._items = [next(found) if _is_reference(item) else item for item in self._items]
         self._references = ()
         self.request = {**self.request, "input": self._items}
+
+
+def _unsealed(items: list[Item]) -> tuple[str, ...]:
+    """The ids of those items that a model may have said here, and that do not bring along what is kept beside them."""
+    return tuple(
+        item["id"]
+        for item in items
+        if item.get("type", "message") in _KEEPERS
+        and not _is_reference(item)
+        and ids.born(item.get("id") or "") > 0
+        and not item.get("encrypted_content")
+    )
 
 
 def _is_reference(item: Item) -> bool:

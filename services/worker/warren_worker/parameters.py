@@ -4,12 +4,13 @@ Its rows are here. Its columns are the dialects' own (`Dialect.parameters`), and
 configuration change in them (`Endpoint.parameters`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from warren.responses import Item
+from warren.naming import CHATS
+from warren_worker.facts import Facts
 
 
 class Treatment(StrEnum):
@@ -37,8 +38,31 @@ class Parameter:
 
     name: str
     harmless: tuple[Any, ...] = ()
-    """Values that say what happens anyway."""
+    """Values that say what happens anyway. An object is as harmless as all that it says."""
 
+    @property
+    def path(self) -> str:
+        return self.name.partition(":")[0]
+
+    def says_nothing(self, value: Any) -> bool:
+        if isinstance(value, dict):
+            return any(isinstance(one, dict) and value.items() <= one.items() for one in self.harmless)
+        return value in self.harmless
+
+
+OURS = frozenset(
+    {
+        "model",
+        "input",
+        "previous_response_id",
+        "conversation",
+        "stream",
+        "stream_options",
+        "background_options",  # whatever else than the default is refused at the gateway
+        "client_metadata",  # the Codex CLI's book-keeping, see `warren.requests.extras`
+    }
+)
+"""Fields of a request that are Warren's own affair with every provider, and no rows."""
 
 NAMES: dict[str, Parameter] = {
     parameter.name: parameter
@@ -46,13 +70,13 @@ NAMES: dict[str, Parameter] = {
         Parameter("instructions"),
         Parameter("max_output_tokens"),
         Parameter("max_tool_calls"),
-        Parameter("temperature"),
-        Parameter("top_p"),
+        Parameter("temperature", harmless=(1,)),
+        Parameter("top_p", harmless=(1,)),
         Parameter("top_logprobs", harmless=(0,)),
         Parameter("presence_penalty", harmless=(0,)),
         Parameter("frequency_penalty", harmless=(0,)),
         Parameter("parallel_tool_calls", harmless=(True,)),
-        Parameter("service_tier", harmless=("auto",)),
+        Parameter("service_tier", harmless=("auto", "default")),
         Parameter("safety_identifier"),
         Parameter("user"),
         Parameter("prompt_cache_key"),
@@ -60,11 +84,14 @@ NAMES: dict[str, Parameter] = {
         Parameter("prompt_cache_options", harmless=({"mode": "implicit", "ttl": "30m"},)),
         Parameter("moderation"),
         Parameter("prompt"),
-        Parameter("truncation"),
+        Parameter("truncation", harmless=("disabled",)),
         Parameter("context_management"),
         Parameter("store"),
         Parameter("metadata"),
         Parameter("background"),
+        Parameter("access_programs", harmless=({"cyber": "standard"},)),
+        Parameter("image", harmless=({"context_compression": "auto"},)),
+        Parameter("personality"),
         Parameter("include:message.output_text.logprobs"),
         Parameter("include:reasoning.encrypted_content"),
         Parameter("text.verbosity", harmless=("medium",)),
@@ -72,39 +99,73 @@ NAMES: dict[str, Parameter] = {
         Parameter("text.format:json_schema"),
         Parameter("reasoning.effort"),
         Parameter("reasoning.summary"),
+        Parameter("reasoning.context", harmless=("auto",)),
+        Parameter("reasoning.mode", harmless=("standard",)),
         Parameter("tool_choice:required"),
         Parameter("tool_choice:none"),
         Parameter("tool_choice:function"),
         Parameter("tool_choice:allowed_tools"),
+        Parameter("tool_choice:hosted"),
         Parameter("tools:function"),
         Parameter("tools:custom"),
+        Parameter("tools:namespace"),
         Parameter("tools:web_search"),
         Parameter("tools:file_search"),
         Parameter("tools:code_interpreter"),
         Parameter("tools:computer"),
         Parameter("tools:image_generation"),
         Parameter("tools:mcp"),
+        Parameter("tools:shell"),
+        Parameter("tools:local_shell"),
+        Parameter("tools:apply_patch"),
+        Parameter("tools:tool_search"),
+        Parameter("tools:programmatic_tool_calling"),
         Parameter("input:input_image"),
         Parameter("input:input_file"),
         Parameter("input:input_audio"),
     )
 }
 
-_VERSIONED = ("web_search", "computer")
-"""Tools whose type may end in a version or `_preview`."""
+_LISTS = frozenset({"tools", "include", "input"})
+"""Nothing of these can go around a dialect."""
+_OF_MODELS: tuple[tuple[str, object, tuple[str, ...], Treatment], ...] = (
+    ("reasoning", "none", ("reasoning.effort",), Treatment.DROPPABLE),
+    ("sampling", "none", ("temperature", "top_p"), Treatment.DROPPABLE),
+    ("tools", False, tuple(name for name in NAMES if name.startswith("tools:")), Treatment.DROPPABLE),
+    ("forced", False, ("tool_choice:required", "tool_choice:function"), Treatment.DROPPABLE),
+    ("web_search", False, ("tools:web_search",), Treatment.DROPPABLE),
+    ("images", False, ("input:input_image",), Treatment.REFUSED),
+    ("documents", False, ("input:input_file",), Treatment.REFUSED),
+    ("audio", False, ("input:input_audio",), Treatment.REFUSED),
+)
+"""What is known of a model, and what it cannot be asked for then, whoever serves it."""
 
 
-def given(request: Mapping[str, Any], items: list[Item]) -> Iterator[tuple[Parameter, str]]:
-    """The parameters that this request uses, each with the path to name in a refusal."""
-    raise NotImplementedError
+def narrowed(table: Mapping[str, Treatment], facts: Facts) -> dict[str, Treatment]:
+    """The table for this model: what its provider takes and it does not, is not taken."""
+    narrow = dict(table)
+    for fact, value, names, treatment in _OF_MODELS:
+        if getattr(facts, fact) == value:
+            narrow |= {name: treatment for name in names if name in table and table[name].taken}
+    return narrow
 
 
-def admitted(
-    request: Mapping[str, Any], items: list[Item], table: Mapping[str, Treatment], *, drop: bool
-) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-    """The request without what `table` does not take, and the paths of that.
-
-    Raises:
-        InvalidRequest: something is not taken, and may not be left out; `param` names it.
+def allowed(
+    table: Mapping[str, Treatment], column: Mapping[str, Treatment], names: Iterable[str]
+) -> tuple[dict[str, Treatment], dict[str, str]]:
+    """`allowed_openai_params`: the table with these in it as far as the dialect, whose column is given, can say them;
+    and the paths of what it cannot, each with the name under which that goes out as it is.
     """
-    raise NotImplementedError
+    wide, raw = dict(table), {}
+    for name in names:
+        path = CHATS.get(name, name)
+        for row in (row for row in NAMES.values() if _covers(path, row)):
+            if column.get(row.name, Treatment.REFUSED).taken:
+                wide[row.name] = column[row.name]
+            elif row.path not in _LISTS:
+                raw[row.path] = name if name in CHATS else row.path.rpartition(".")[2]
+    return wide, raw
+
+
+def _covers(path: str, row: Parameter) -> bool:
+    return path in (row.name, row.path, row.path.partition(".")[0])

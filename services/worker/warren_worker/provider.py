@@ -10,6 +10,7 @@ from warren import compatible
 from warren.config import Deployment, Params, Secret
 from warren.errors import UpstreamAuth, UpstreamUnreachable
 from warren_worker import facts as known
+from warren_worker import parameters
 from warren_worker.credentials import Credential
 from warren_worker.dialect import Dialect
 from warren_worker.facts import Facts
@@ -93,7 +94,7 @@ class Asked:
         given = self.params.api_key
         key = self.value(given, *variables) or (default if given is None else None)
         if key is None:
-            raise self.missing((given.variable if given is not None else None) or variables[0])
+            raise self.missing((given.variable if given is not None else None) or " or ".join(variables) or "api_key")
         return key
 
     def missing(self, what: str) -> UpstreamAuth:
@@ -121,6 +122,9 @@ class Endpoint:
     parameters: Mapping[str, Treatment] = field(default_factory=dict)
     """What becomes of each parameter here."""
     facts: Facts = field(default_factory=Facts)
+    most_input: int | None = None
+    """Tokens, by an estimate, that the configuration lets it be asked. What is only known of its model refuses nothing:
+    that knows better."""
     retries: int | None = None
     timeout: float | None = None
     first_event_timeout: float | None = None
@@ -128,6 +132,10 @@ class Endpoint:
     """It speaks the Responses API itself."""
     drops: bool = False
     """What it cannot take is left out, and told."""
+    unwanted: tuple[str, ...] = ()
+    """Names and paths of what is left out in any case, and told."""
+    raw: Mapping[str, str] = field(default_factory=dict)
+    """Paths of what goes around the dialect, each with its name in the body."""
 
     @property
     def max_input_tokens(self) -> int | None:
@@ -154,6 +162,9 @@ def endpoint(deployment: Deployment, environ: Mapping[str, str]) -> Endpoint:
     params = deployment.params
     facts = known.of(deployment.model, deployment.info)
     site = find(deployment.provider).site(Asked(deployment, environ, facts))
+    column = site.dialect.parameters
+    table = parameters.narrowed({**column, **site.parameters}, facts)
+    table, raw = parameters.allowed(table, column, params.allowed_openai_params)
     given = {name.lower(): value.resolve(environ) or "" for name, value in params.extra_headers.items()}
     return Endpoint(
         deployment=deployment.id,
@@ -166,11 +177,14 @@ def endpoint(deployment: Deployment, environ: Mapping[str, str]) -> Endpoint:
         credential=site.credential,
         query=site.query,
         body=params.extra_body,
-        parameters={**site.dialect.parameters, **site.parameters},
+        parameters=table,
         facts=facts,
+        most_input=deployment.info.max_input_tokens,
         retries=params.max_retries if params.max_retries is not None else params.num_retries,
         timeout=params.timeout,
         first_event_timeout=params.stream_timeout,
         native=site.native,
         drops=bool(params.drop_params),
+        unwanted=tuple(params.additional_drop_params),
+        raw=raw,
     )

@@ -59,7 +59,7 @@ async def _light(bus: Bus, outcome: Outcome) -> Outcome:
         with suppress(LedgerUnavailable):
             blob = await deposit(bus, outcome.response_id, outcome.account, name, outcome.payload, until=until)
             return outcome.model_copy(update={"blob": blob, "payload": b""})
-    if len(outcome.payload) <= LARGEST:
+    if len(outcome.payload) + 2 * sum(map(len, outcome.kept.values())) <= LARGEST:
         return outcome
     log.warning("a response is too large to be stored", response_id=outcome.response_id)
-    return outcome.model_copy(update={"store": False, "payload": b"", "split": 0})
+    return outcome.model_copy(update={"store": False, "payload": b"", "split": 0, "kept": {}})

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from random import uniform
 from time import time
 
@@ -159,7 +160,7 @@ class Run:
                     return await self._try(endpoint)
                 except UpstreamError as failed:
                     error = failed
-                if self._seen or not error.retry:
+                if self._seen or not error.retry or (error.retry_after or 0) > _LONGEST_WAIT:
                     break
                 self._anew()
                 if tries < retries:
@@ -211,7 +212,7 @@ class Run:
             self._compaction, _ = await summarised(self._calls, endpoint, conversation, seal)
         items = [*conversation.items[:at], self._compaction, *conversation.items[at:]]
         unseal, keep = self._seals.unseal(COMPACTION), room(endpoint.max_input_tokens)
-        return Conversation(conversation.request, since_compaction(items, unseal, keep))
+        return replace(conversation, items=since_compaction(items, unseal, keep))
 
     async def _pause(self, tries: int, asked: float | None) -> None:
         """Before the next try: as long as the provider asks for, else a growing time, a minute at most."""
@@ -297,6 +298,7 @@ class Run:
             calls=tuple(self._calls.made),
             superseded=self.stream.superseded,
             shown=self._seen,
+            kept={**self._inputs.kept, **self._assembler.kept},
         )
         # Who sees a refusal may try again at once with the same Idempotency-Key: it must be free by then.
         await record(self._bus, outcome, called=self.job.detached and error is not None)

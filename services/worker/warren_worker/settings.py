@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from warren.settings import ServiceSettings
+from warren.settings import Names, ServiceSettings
 
 
 class WorkerSettings(ServiceSettings):
@@ -19,11 +19,15 @@ class WorkerSettings(ServiceSettings):
     config: Path
     """The configuration file: which models there are and where."""
 
-    providers: Annotated[list[str], Field(default_factory=list)]
+    providers: Names
     """Take only these providers' jobs, separated by commas; all that the configuration uses by default."""
 
     concurrency: Annotated[int, Field(ge=1, le=2000)] = 256
     """Jobs to run at the same time, for each provider."""
+
+    fetch_hosts: Names
+    """Names, addresses and networks, separated by commas, that media in requests may be fetched from beside the public
+    internet, where a provider wants bytes."""
 
     secret: SecretStr | None = None
     """Seals content that clients carry. The same for all gateways and workers; several, separated by commas, to change

@@ -6,11 +6,8 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from time import time
 from typing import Any
-from urllib.request import getproxies
 
-import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 from pydantic_core import from_json, to_json
 
 import warren
@@ -21,17 +18,29 @@ from warren.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from warren.outbound import PUBLIC, Outbound, Reach, no_cookies, outbound
 from warren.responses import Item
 from warren_worker.auth import Authority
 from warren_worker.dialect import Call
 from warren_worker.framing import Cutter, cutter
+from warren_worker.media import Fetch
 from warren_worker.provider import Endpoint
-from warren_worker.refusal import inside
+from warren_worker.refusal import detail, inside
+from warren_worker.transport import Pieces, Transport
 
 _REFUSAL_SIZE = 64 * 1024
-_AT_ONCE = 256 * 1024
-"""Bytes of a request that are handed over in one piece."""
 _ANSWER_SIZE = 64 * 1024 * 1024
+_LONGEST_ID = 200
+_REQUEST_IDS = (
+    "x-request-id",
+    "request-id",  # Anthropic
+    "x-amzn-requestid",
+    "apim-request-id",  # Azure
+    "x-ms-request-id",
+    "mistral-correlation-id",
+    "nvcf-reqid",  # NVIDIA
+    "x-debug-trace-id",  # Cohere
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +69,11 @@ class Answer:
 class Upstream:
     """One pool of connections for all calls of a process."""
 
-    def __init__(self, client: httpx.AsyncClient, patience: Patience) -> None:
+    def __init__(self, client: httpx.AsyncClient, patience: Patience, outbound: Outbound) -> None:
         self._client = client
         self._patience = patience
         self._authority = Authority(client)
+        self.media: Fetch = outbound.fetch
 
     @asynccontextmanager
     async def ask(self, endpoint: Endpoint, call: Call, deadline: float) -> AsyncIterator[Answer]:
@@ -76,25 +86,25 @@ class Upstream:
         total = deadline - time() if endpoint.timeout is None else min(deadline - time(), endpoint.timeout)
         first = min(total, endpoint.first_event_timeout or self._patience.first_event)
         framing = endpoint.dialect.framing
-        request = await self._request(endpoint, call.path, call.body, framing, call.headers)
         loop = asyncio.get_running_loop()
         end = loop.time() + total
         with _told(deadline):
-            async with asyncio.timeout_at(loop.time() + first) as timer:
-                response = await self._client.send(request, stream=True)
-                try:
-                    if not 200 <= response.status_code < 300:
-                        body = await _bounded(response, _REFUSAL_SIZE)
-                        raise endpoint.dialect.refusal(response.status_code, response.headers, body)
-                    if not response.headers.get("content-type", "").startswith(framing):
-                        raise _without_stream(await _bounded(response, _REFUSAL_SIZE))
-                    async with aclosing(self._events(response, cutter(framing), timer, end)) as batches:
-                        yield Answer(response.status_code, response.headers.get("x-request-id"), batches)
-                finally:
-                    await response.aclose()
+            async with (
+                asyncio.timeout_at(loop.time() + first) as timer,
+                self._answer(endpoint, call.path, call.body, framing, call.headers) as response,
+            ):
+                if _media_type(response) not in framing.types:
+                    raise _without_stream(await _bounded(response, _REFUSAL_SIZE))
+                async with aclosing(self._events(response, cutter(framing), timer, end)) as batches:
+                    yield Answer(response.status_code, _request_id(response), batches)
 
     async def fetch(
-        self, endpoint: Endpoint, path: str, body: Mapping[str, Any], deadline: float
+        self,
+        endpoint: Endpoint,
+        path: str,
+        body: Mapping[str, Any],
+        deadline: float,
+        headers: Mapping[str, str] | None = None,
     ) -> tuple[Item, int, str | None]:
         """Ask for one JSON object; gives it with the status and the provider's id of the request.
 
@@ -102,32 +112,45 @@ class Upstream:
             WarrenError: as for `ask`.
         """
         total = deadline - time() if endpoint.timeout is None else min(deadline - time(), endpoint.timeout)
-        request = await self._request(endpoint, path, body, "application/json", {})
         with _told(deadline):
-            async with asyncio.timeout(min(total, self._patience.idle)):
-                response = await self._client.send(request, stream=True)
-                try:
-                    answer = await _bounded(response, _ANSWER_SIZE)
-                finally:
-                    await response.aclose()
-        if not 200 <= response.status_code < 300:
-            raise endpoint.dialect.refusal(response.status_code, response.headers, answer[:_REFUSAL_SIZE])
+            async with (
+                asyncio.timeout(min(total, self._patience.idle)),
+                self._answer(endpoint, path, body, "application/json", headers or {}) as response,
+            ):
+                answer = await _bounded(response, _ANSWER_SIZE)
         try:
             value = from_json(answer)
         except ValueError:
             value = None
         if not isinstance(value, dict):
             raise UpstreamError("The provider's answer is no JSON object.")
-        return value, response.status_code, response.headers.get("x-request-id")
+        return value, response.status_code, _request_id(response)
 
-    async def media(self, url: str) -> tuple[str, bytes]:
-        """Media type and bytes of what is at this URL, which came with a request."""
-        raise NotImplementedError
+    @asynccontextmanager
+    async def _answer(
+        self, endpoint: Endpoint, path: str, body: Mapping[str, Any], accept: str, more: Mapping[str, str]
+    ) -> AsyncIterator[httpx.Response]:
+        """A 2xx, of which no byte is read. A token that has become bad is renewed, once."""
+        data = to_json(_over(body, endpoint.body))
+        request = await self._request(endpoint, path, data, accept, more)
+        response = await self._client.send(request, stream=True)
+        if response.status_code in (401, 403) and endpoint.credential and self._authority.forget(endpoint.credential):
+            await response.aclose()
+            request = await self._request(endpoint, path, data, accept, more)
+            response = await self._client.send(request, stream=True)
+        try:
+            if not 200 <= response.status_code < 300:
+                said = await _bounded(response, _REFUSAL_SIZE)
+                raise endpoint.dialect.refusal(response.status_code, response.headers, said)
+            if response.headers.get("content-encoding", "identity") != "identity":
+                raise UpstreamError("The provider's answer is compressed, which nobody asked for.")
+            yield response
+        finally:
+            await response.aclose()
 
     async def _request(
-        self, endpoint: Endpoint, path: str, body: Mapping[str, Any], accept: str, more: Mapping[str, str]
+        self, endpoint: Endpoint, path: str, data: bytes, accept: str, more: Mapping[str, str]
     ) -> httpx.Request:
-        data = to_json({**body, **endpoint.body})
         url = endpoint.base_url + path
         if endpoint.query:
             url += ("&" if "?" in path else "?") + endpoint.query
@@ -135,10 +158,10 @@ class Upstream:
         headers |= {name: f"{more[name]},{endpoint.headers[name]}" for name in more.keys() & endpoint.headers.keys()}
         if endpoint.credential is not None:
             headers |= await self._authority.headers(endpoint.credential, url, data, headers)
-        if len(data) <= _AT_ONCE:
+        if len(data) <= Pieces.SIZE:
             return self._client.build_request("POST", url, content=data, headers=headers)
         headers["content-length"] = str(len(data))
-        return self._client.build_request("POST", url, content=_pieces(data), headers=headers)
+        return self._client.build_request("POST", url, content=Pieces(data), headers=headers)
 
     async def _events(
         self, response: httpx.Response, reader: Cutter, timer: asyncio.Timeout, end: float
@@ -147,15 +170,19 @@ class Upstream:
         now = asyncio.get_running_loop().time
         async for piece in response.aiter_raw():
             size += len(piece)
+            if size > _ANSWER_SIZE:
+                raise UpstreamError("The provider's answer is too long.")
             try:
                 events = list(reader.feed(piece))
             except sse.LineTooLong:
-                raise UpstreamError("The provider sent a line without an end.") from None
-            if size > _ANSWER_SIZE:
-                raise UpstreamError("The provider's answer is too long.")
+                raise UpstreamError("The provider sent an event without an end.") from None
+            except ValueError:
+                raise UpstreamError("The provider sent what is no event.") from None
             if events:
                 timer.reschedule(min(now() + self._patience.idle, end))
                 yield events
+        if events := list(reader.end()):
+            yield events
 
 
 @contextmanager
@@ -167,43 +194,38 @@ def _told(deadline: float) -> Iterator[None]:
         if time() >= deadline:
             raise DeadlineExceeded("The request took longer than it may.") from None
         raise UpstreamTimeout("The provider took too long to answer.") from None
-    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-        # A kept connection that the server has closed meanwhile: the next try needs no pause.
-        closed = isinstance(error.__cause__, aiohttp.ServerDisconnectedError)
-        raise UpstreamUnreachable("The provider cannot be reached.", retry_after=0 if closed else None) from None
+    except (httpx.ConnectError, httpx.ConnectTimeout):
+        raise UpstreamUnreachable("The provider cannot be reached.") from None
+    except httpx.RemoteProtocolError:
+        # It hung up without a word: the next try needs no pause.
+        raise UpstreamUnreachable("The provider hung up.", retry_after=0) from None
     except httpx.TimeoutException:
         raise UpstreamTimeout("The provider took too long to answer.") from None
-    except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError):
+    except (httpx.HTTPError, httpx.InvalidURL):
         raise UpstreamError("The connection to the provider broke.") from None
 
 
 @asynccontextmanager
-async def connect(patience: Patience, connections: int) -> AsyncIterator[Upstream]:
-    """An `Upstream` that can make so many calls at once.
-
-    Below httpx it is aiohttp that speaks HTTP: httpx's own pool looks at every connection for every request, which at
-    64 of them costs 3.5 ms of CPU a request, against 0.3 ms.
-    """
-
-    def session() -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=30, ssl=httpx.create_ssl_context())
-        # For every request, trust_env also looks for a .netrc, in a thread: only where there is a proxy to be used.
-        proxied = bool(getproxies())
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=proxied)
-
-    async with httpx.AsyncClient(
-        transport=AiohttpTransport(client=session),
+async def connect(patience: Patience, connections: int, reach: Reach = PUBLIC) -> AsyncIterator[Upstream]:
+    """An `Upstream` that can make so many calls at once."""
+    client = httpx.AsyncClient(
+        transport=Transport(connections),
+        cookies=no_cookies(),
         timeout=httpx.Timeout(None, connect=patience.connect),
         headers={"user-agent": f"warren/{warren.__version__}", "accept-encoding": "identity"},
         follow_redirects=False,
-    ) as client:
-        yield Upstream(client, patience)
+    )
+    async with client, outbound(reach) as fetcher:
+        yield Upstream(client, patience, fetcher)
 
 
-async def _pieces(data: bytes) -> AsyncIterator[bytes]:
-    """A large body, so that sending it does not hold up the loop."""
-    for at in range(0, len(data), _AT_ONCE):
-        yield data[at : at + _AT_ONCE]
+def _over(body: Mapping[str, Any], more: Mapping[str, Any]) -> Item:
+    """More over the body, one level deep: `options` and their like are added to, not replaced."""
+    merged = dict(body)
+    for name, value in more.items():
+        inner = body.get(name)
+        merged[name] = {**inner, **value} if isinstance(inner, dict) and isinstance(value, dict) else value
+    return merged
 
 
 async def _bounded(response: httpx.Response, size: int) -> bytes:
@@ -218,9 +240,17 @@ async def _bounded(response: httpx.Response, size: int) -> bytes:
 
 def _without_stream(body: bytes) -> Exception:
     """A 2xx that is no stream: an error in disguise, or a server that cannot stream."""
-    if b'"error"' in body:
-        try:
-            return inside(httpx.Response(200, content=body).json().get("error"))
-        except (ValueError, AttributeError):
-            pass
+    said = detail(body)
+    if b'"error"' in body and said:
+        return inside(said)
     return UpstreamError("The provider answered without a stream.")
+
+
+def _media_type(response: httpx.Response) -> str:
+    return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
+
+
+def _request_id(response: httpx.Response) -> str | None:
+    """What the provider calls this request, if that can be written down."""
+    found = next((response.headers[name] for name in _REQUEST_IDS if name in response.headers), None)
+    return found if found and len(found) <= _LONGEST_ID and found.isascii() and found.isprintable() else None

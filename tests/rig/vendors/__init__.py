@@ -5,6 +5,7 @@ as its vendor does, a request that the vendor's SDK could not have sent.
 """
 
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from tests.rig.vendors.script import Asked, Script, script
 from warren_gateway.server import listen, serving
 
 Json = dict[str, Any]
+_DECORATION = re.compile(r"^.*/|^([a-z]+\.)+|@.*$|-v\d+:\d+$|claude-|gpt-")
 
 
 @dataclass
@@ -44,8 +46,10 @@ class Fake:
         return [call for call in self.calls if marker in json.dumps([call.path, call.headers, call.body])]
 
     def play(self, model: str, asked: Asked) -> Script:
-        """What this model says to that: its name is the script's, whatever else a vendor wants in it."""
-        return script(model, asked)
+        """What this model says to that: its name is the script's, whatever else its vendor wants in it
+        (`us.anthropic.claude-text-v1:0`, `accounts/fireworks/models/text`, `claude-text@20250929`).
+        """
+        return script(_DECORATION.sub("", model), asked)
 
 
 Mount = Callable[[Fake], APIRouter]

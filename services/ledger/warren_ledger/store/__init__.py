@@ -56,6 +56,8 @@ class Record:
     """Body and input are there, while they are not here."""
     split: int | None = None
     """Where in the blob the input begins."""
+    beside: str | None = field(default=None, repr=False)
+    """What is kept beside its items (`Outcome.kept`), as JSON."""
 
     @property
     def running(self) -> bool:
@@ -64,7 +66,8 @@ class Record:
     @property
     def size(self) -> int:
         """Bytes of content, wherever it is."""
-        return len(self.body or b"") + len(self.input or b"") + (0 if self.blob is None else self.blob.size)
+        inside = len(self.body or b"") + len(self.input or b"") + len(self.beside or "")
+        return inside + (0 if self.blob is None else self.blob.size)
 
     def shown(self) -> bytes | None:
         """The response object, as it stands: what runs shows what it was made with."""
@@ -108,6 +111,7 @@ class Record:
             input=outcome.input if outcome.blob is None else None,
             blob=outcome.blob,
             split=outcome.split if outcome.blob is not None else None,
+            beside=to_json(outcome.kept).decode() if outcome.kept else None,
         )
 
 
@@ -179,7 +183,7 @@ class Store(Protocol):
     ) -> Record | None:
         """The record of a response that has ended, or (`running`) runs in the background.
 
-        `body` and `input` come only with `content`, from a blob if they are there.
+        `body`, `input` and `beside` come only with `content`, from a blob if they are there.
         """
 
     async def chain(self, response_id: str, account: str) -> Chain | None:

@@ -29,6 +29,8 @@ class Entry(NamedTuple):
     item_id: str
     body: bytes
     """The item as JSON."""
+    kept: str | None = None
+    """What is kept beside it, and shown to nobody, as JSON."""
 
 
 class Stretch(NamedTuple):
@@ -98,12 +100,12 @@ class Conversations(Protocol):
     async def remove(self, conversation_id: str, account: str, item_id: str) -> Conversation | None:
         """Forget one item; None if it is not there."""
 
-    async def history(self, conversation_id: str, account: str) -> list[bytes] | None:
+    async def history(self, conversation_id: str, account: str) -> list[Entry] | None:
         """Every item, oldest first.
 
         Raises:
             ContextLengthExceeded: they are more than MAX_HISTORY bytes.
         """
 
-    async def named(self, account: str, item_ids: Sequence[str]) -> dict[str, bytes]:
+    async def named(self, account: str, item_ids: Sequence[str]) -> dict[str, Entry]:
         """Those of these items that are in some conversation of the account."""

@@ -34,6 +34,9 @@ class Lists(Protocol):
     async def holders(self, account: str, item_ids: Sequence[str]) -> dict[str, str]:
         """Of each of these output items the newest response that has it."""
 
+    async def beside(self, account: str, item_ids: Sequence[str]) -> dict[str, str | None]:
+        """Of each of these output items that a response has: what is kept beside it."""
+
 
 def span(asked: ListResponses) -> tuple[str | None, str | None]:
     """Ids between which all responses must be that were created in this time: the rest need not be looked at."""

@@ -1,7 +1,7 @@
 """What turns of a conversation are made of."""
 
 import mimetypes
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from warren.errors import InvalidRequest
@@ -22,6 +22,10 @@ class Said:
     text: str
     breakpoint: Any = None
     """The part's `prompt_cache_breakpoint`."""
+    path: str = field(default="", compare=False)
+    """Where it stands in the request, if it is a part."""
+    kept: tuple[Item, ...] = field(default=(), compare=False)
+    """With the last part of what the assistant said: what the provider wants to see again with the message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,7 @@ def _part(part: Any, path: str, allowed: frozenset[str]) -> Said | Media:
     marked, detail = part.get("prompt_cache_breakpoint"), part.get("detail")
     match part:
         case {"type": "input_text" | "output_text", "text": str(text)} | {"type": "refusal", "refusal": str(text)}:
-            return Said(text, marked)
+            return Said(text, marked, path)
         case {"type": "input_image", "image_url": str(url)}:
             return image(url, path, detail, marked)
         case {"type": "input_image", "file_id": str(id_)}:
@@ -121,7 +125,8 @@ def _part(part: Any, path: str, allowed: frozenset[str]) -> Said | Media:
         case {"type": "input_file", "file_url": str(url)}:
             return Media("input_file", path, url=url, filename=part.get("filename"), detail=detail, breakpoint=marked)
         case {"type": "input_file", "file_id": str(id_)}:
-            return Media("input_file", path, file_id=id_, detail=detail, breakpoint=marked)
+            name = part.get("filename")
+            return Media("input_file", path, file_id=id_, filename=name, detail=detail, breakpoint=marked)
         case {"type": "input_audio", "input_audio": {"data": str(data), "format": str(format_)}}:
             return Media("input_audio", path, media_type=f"audio/{format_}", data=data, breakpoint=marked)
         case _:

@@ -1,6 +1,9 @@
 """OpenAI, and with an `api_base` every server that speaks like it."""
 
+from dataclasses import replace
+
 from warren_worker.dialects.chat import Chat
+from warren_worker.dialects.chat.search import Searching
 from warren_worker.dialects.responses import Responses
 from warren_worker.provider import Asked, Site
 
@@ -20,8 +23,8 @@ class OpenAI:
         headers = {"authorization": f"Bearer {asked.key('OPENAI_API_KEY')}"}
         if organization := asked.value(asked.params.organization, "OPENAI_ORGANIZATION", "OPENAI_ORG_ID"):
             headers["openai-organization"] = organization
-        schemas = asked.facts.schemas is not False
-        chat = CHAT if own else Chat(schemas=schemas)
+        searches: Searching | None = "web_search_options" if asked.facts.web_search else None
+        chat = replace(CHAT, facts=asked.facts, searches=searches) if own else Chat(facts=asked.facts)
         return Site(
             base_url=base,
             model=asked.model,

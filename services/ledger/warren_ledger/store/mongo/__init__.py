@@ -32,7 +32,7 @@ from warren_ledger.store.mongo.reach import READ, WRITE, Document, index, insert
 from warren_ledger.store.mongo.runs import MongoRuns
 from warren_ledger.store.runs import RUNNING
 
-_LEAN = {"body": False, "input": False}
+_LEAN = {"body": False, "input": False, "beside": False}
 
 
 class MongoStore:

@@ -186,8 +186,8 @@ class MongoConversations:
             gone = await self._items.delete_one({"_id": document["_id"]})
         return _read(row) if gone.deleted_count else None
 
-    async def history(self, conversation_id: str, account: str) -> list[bytes] | None:
-        found: list[bytes] = []
+    async def history(self, conversation_id: str, account: str) -> list[Entry] | None:
+        found: list[Entry] = []
         size = 0
         with reaching(WRITE):  # as long as a large one takes
             row = await self._row(conversation_id, account)
@@ -195,22 +195,23 @@ class MongoConversations:
                 return None
             async for document in self._items.find(_seen(row)).sort("_id", 1):
                 if "of" in document:
-                    found[-1] += document["body"]
+                    found[-1] = found[-1]._replace(body=found[-1].body + document["body"])
                 else:
-                    found.append(document["body"])
-                size += len(document["body"])
+                    found.append(Entry(document["item_id"], document["body"], document.get("kept")))
+                size += len(document["body"]) + len(document.get("kept") or "")
                 if size > MAX_HISTORY:
                     raise ContextLengthExceeded("The items of this conversation are too large together.")
         return found
 
-    async def named(self, account: str, item_ids: Sequence[str]) -> dict[str, bytes]:
-        found: dict[str, bytes] = {}
+    async def named(self, account: str, item_ids: Sequence[str]) -> dict[str, Entry]:
+        found: dict[str, Entry] = {}
         with reaching(WRITE):
             asked = {"account": account, "item_id": {"$in": list(item_ids)}}
             ids = await self._items.distinct("conversation", asked)
             async for row in self._conversations.find({"_id": {"$in": ids}, "account": account, "expires": None}):
                 async for document in self._items.find(asked | _seen(row)):
-                    found[document["item_id"]] = await self._body(document)
+                    id_ = document["item_id"]
+                    found[id_] = Entry(id_, await self._body(document), document.get("kept"))
         return found
 
     async def _row(self, conversation_id: str, account: str) -> Document | None:
@@ -248,14 +249,15 @@ def _seen(row: Document) -> Document:
 
 def _written(conversation_id: str, account: str, turn: int, entries: Sequence[Entry]) -> Iterator[Document]:
     seen: set[str] = set()
-    for number, (item_id, body) in enumerate(entries):
+    for number, (item_id, body, kept) in enumerate(entries):
         if item_id in seen:
             continue
         seen.add(item_id)
         id_ = f"{conversation_id}.{turn:08x}.{number:06x}"
         pieces = [body[at : at + _PIECE] for at in range(0, len(body), _PIECE)]
         whose = {"conversation": conversation_id, "account": account, "turn": turn}
-        yield {"_id": id_, **whose, "item_id": item_id, "body": pieces[0], "size": len(body)}
+        beside = {} if kept is None else {"kept": kept}
+        yield {"_id": id_, **whose, "item_id": item_id, "body": pieces[0], "size": len(body), **beside}
         for at, piece in enumerate(pieces[1:], 1):
             yield {"_id": f"{id_}.{at:04x}", **whose, "of": item_id, "body": piece}
 

@@ -17,7 +17,7 @@ from warren_ledger.store.runs import RUNNING, pairs
 _FIELDS = tuple(field.name for field in fields(Record) if field.name != "response_id")
 CONTENT = (
     "model", "deployment", "upstream_id", "created_at", "error", "background", "conversation", "body", "input", "blob",
-    "split", "metadata", "item_ids",
+    "split", "beside", "metadata", "item_ids",
 )  # fmt: skip
 _OF_A_RUN = ("job", "doubted_at")
 """What a row needs only until it ends."""

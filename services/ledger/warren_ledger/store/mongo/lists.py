@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic_core import from_json
+
 from warren.contracts import ListResponses
 from warren_ledger.store.lists import PAGE, Listed, span
 from warren_ledger.store.mongo.reach import READ, Document, index, reaching, settle
@@ -60,6 +62,17 @@ class MongoLists:
         with reaching(READ):
             found = await settle(self._responses.aggregate(steps))
             return {row["_id"]: row["newest"] async for row in found}
+
+    async def beside(self, account: str, item_ids: Sequence[str]) -> dict[str, str | None]:
+        wanted, found = set(item_ids), dict[str, str | None]()
+        with reaching(READ):
+            cursor = self._responses.find(
+                self._seen(account) | {"item_ids": {"$in": list(wanted)}}, {"item_ids": True, "beside": True}
+            )
+            async for row in cursor.sort("_id", 1):
+                kept = from_json(row["beside"]) if "beside" in row else {}
+                found |= {id_: kept.get(id_) for id_ in row["item_ids"] if id_ in wanted}
+        return found
 
     def _wanted(self, asked: ListResponses) -> Document:
         oldest, newest = span(asked)

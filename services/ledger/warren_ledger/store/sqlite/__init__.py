@@ -50,10 +50,16 @@ CREATE TABLE IF NOT EXISTS response_items (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS response_items_of ON response_items (response_id);
 """
-_LATER = {"background": "INTEGER", "conversation": "TEXT", "blob": "TEXT", "split": "INTEGER", **runs.COLUMNS}
+_LATER = {
+    "responses": {
+        "background": "INTEGER", "conversation": "TEXT", "blob": "TEXT", "split": "INTEGER", "beside": "TEXT",
+        **runs.COLUMNS,
+    },
+    "conversation_items": {"kept": "TEXT"},
+}  # fmt: skip
 """Columns that a file made before they were needed gets when it is opened."""
 _COLUMNS = tuple(field.name for field in fields(Record))
-_LEAN = tuple(name for name in _COLUMNS if name not in {"body", "input"})
+_LEAN = tuple(name for name in _COLUMNS if name not in {"body", "input", "beside"})
 _OVER = f"status NOT IN ('{QUEUED}', '{OPEN}')"
 _ENDED = f"response_id = :id AND account = :account AND {_OVER} AND expires > :now"
 _THERE = f"response_id = :id AND account = :account AND ({_OVER} OR background) AND expires > :now"
@@ -82,7 +88,8 @@ SELECT {", ".join(_COLUMNS)} FROM line JOIN responses ON response_id = id
 """
 _DELETE = f"""
 UPDATE responses SET kept = 0, model = NULL, deployment = NULL, upstream_id = NULL, created_at = NULL, error = NULL,
-    body = NULL, input = NULL, conversation = NULL, blob = NULL, split = NULL, detached = NULL, logged = NULL
+    body = NULL, input = NULL, conversation = NULL, blob = NULL, split = NULL, beside = NULL, detached = NULL,
+    logged = NULL
 WHERE {_ENDED} AND kept
 """
 
@@ -147,11 +154,12 @@ class SqliteStore:
 
     def _open(self, path: str) -> None:
         self._file.open(path)
-        self._file.db.executescript(_SETUP)
-        there = {name for _, name, *_ in self._file.db.execute("PRAGMA table_info(responses)")}
-        for name in _LATER.keys() - there:
-            self._file.db.execute(f"ALTER TABLE responses ADD COLUMN {name} {_LATER[name]}")
-        self._file.db.executescript(runs.SETUP + blobs.SETUP + conversations.SETUP + lists.SETUP)
+        self._file.db.executescript(_SETUP + blobs.SETUP + conversations.SETUP)
+        for table, columns in _LATER.items():
+            there = {name for _, name, *_ in self._file.db.execute(f"PRAGMA table_info({table})")}
+            for name in columns.keys() - there:
+                self._file.db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {columns[name]}")
+        self._file.db.executescript(runs.SETUP + lists.SETUP)
         with self._file.writing():
             self._purge()
 

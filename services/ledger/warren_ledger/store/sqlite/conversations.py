@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS conversations (
 CREATE INDEX IF NOT EXISTS conversations_buried ON conversations (buried) WHERE buried IS NOT NULL;
 CREATE TABLE IF NOT EXISTS conversation_items (
     place INTEGER PRIMARY KEY AUTOINCREMENT, conversation_id TEXT NOT NULL, account TEXT NOT NULL,
-    item_id TEXT NOT NULL, body BLOB NOT NULL
+    item_id TEXT NOT NULL, body BLOB NOT NULL, kept TEXT
 );
 CREATE INDEX IF NOT EXISTS conversation_items_order ON conversation_items (conversation_id, place);
 CREATE UNIQUE INDEX IF NOT EXISTS conversation_items_id ON conversation_items (account, item_id, conversation_id);
@@ -65,10 +65,10 @@ class SqliteConversations:
     async def remove(self, conversation_id: str, account: str, item_id: str) -> Conversation | None:
         return await self._file.run(self._remove, conversation_id, account, item_id)
 
-    async def history(self, conversation_id: str, account: str) -> list[bytes] | None:
+    async def history(self, conversation_id: str, account: str) -> list[Entry] | None:
         return await self._file.run(self._history, conversation_id, account)
 
-    async def named(self, account: str, item_ids: Sequence[str]) -> dict[str, bytes]:
+    async def named(self, account: str, item_ids: Sequence[str]) -> dict[str, Entry]:
         return await self._file.run(self._named, account, item_ids)
 
     def _open(self, conversation: Conversation, entries: Sequence[Entry]) -> Conversation | None:
@@ -158,9 +158,9 @@ class SqliteConversations:
 
     def _write(self, conversation_id: str, account: str, entries: Sequence[Entry]) -> None:
         self._file.db.executemany(
-            "INSERT INTO conversation_items (conversation_id, account, item_id, body)"
-            " VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            [(conversation_id, account, entry.item_id, entry.body) for entry in entries],
+            "INSERT INTO conversation_items (conversation_id, account, item_id, body, kept)"
+            " VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            [(conversation_id, account, *entry) for entry in entries],
         )
 
     def _entries(
@@ -205,22 +205,22 @@ class SqliteConversations:
             )
         return self._find(conversation_id, account) if gone.rowcount else None
 
-    def _history(self, conversation_id: str, account: str) -> list[bytes] | None:
+    def _history(self, conversation_id: str, account: str) -> list[Entry] | None:
         if self._find(conversation_id, account) is None:
             return None
-        found: list[bytes] = []
+        found: list[Entry] = []
         size = 0
-        query = "SELECT body FROM conversation_items WHERE conversation_id = ? ORDER BY place"
-        for (body,) in self._file.db.execute(query, (conversation_id,)):
-            found.append(body)
-            size += len(body)
+        query = "SELECT item_id, body, kept FROM conversation_items WHERE conversation_id = ? ORDER BY place"
+        for row in self._file.db.execute(query, (conversation_id,)):
+            found.append(Entry(*row))
+            size += len(row[1]) + len(row[2] or "")
             if size > MAX_HISTORY:
                 raise ContextLengthExceeded("The items of this conversation are too large together.")
         return found
 
-    def _named(self, account: str, item_ids: Sequence[str]) -> dict[str, bytes]:
+    def _named(self, account: str, item_ids: Sequence[str]) -> dict[str, Entry]:
         query = (
-            "SELECT item_id, body FROM conversation_items"
+            "SELECT item_id, body, kept FROM conversation_items"
             " WHERE account = ? AND item_id IN (SELECT value FROM json_each(?)) ORDER BY place"
         )
-        return dict(self._file.db.execute(query, (account, json.dumps(item_ids))))
+        return {row[0]: Entry(*row) for row in self._file.db.execute(query, (account, json.dumps(item_ids)))}

@@ -40,6 +40,9 @@ class SqliteLists:
     async def holders(self, account: str, item_ids: Sequence[str]) -> dict[str, str]:
         return await self._file.run(self._holders, account, item_ids)
 
+    async def beside(self, account: str, item_ids: Sequence[str]) -> dict[str, str | None]:
+        return await self._file.run(self._beside, account, item_ids)
+
     def _responses(self, asked: ListResponses) -> tuple[list[Listed], bool]:
         oldest, newest = span(asked)
         given = {**asked.model_dump(exclude={"metadata"}), "oldest": oldest, "newest": newest, "now": self._file.now()}
@@ -66,6 +69,15 @@ class SqliteLists:
         query = f"""
             SELECT item_id, max(response_id) FROM response_items JOIN responses USING (response_id)
             WHERE item_id IN (SELECT value FROM json_each(:ids)) AND {_SEEN} GROUP BY item_id
+        """
+        given = {"ids": json.dumps(list(item_ids)), "account": account, "now": self._file.now()}
+        return dict(self._file.db.execute(query, given))
+
+    def _beside(self, account: str, item_ids: Sequence[str]) -> dict[str, str | None]:
+        query = f"""
+            SELECT item_id, (SELECT value FROM json_each(beside) WHERE key = item_id)
+            FROM response_items JOIN responses USING (response_id)
+            WHERE item_id IN (SELECT value FROM json_each(:ids)) AND {_SEEN} ORDER BY response_id
         """
         given = {"ids": json.dumps(list(item_ids)), "account": account, "now": self._file.now()}
         return dict(self._file.db.execute(query, given))

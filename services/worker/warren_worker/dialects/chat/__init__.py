@@ -4,20 +4,21 @@ Facts: the OpenAI API reference, "Chat Completions"; deviations of other servers
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from warren.errors import WarrenError
 from warren_worker.dialect import Call, Conversation
 from warren_worker.dialects.chat import fields, messages
+from warren_worker.dialects.chat.column import PARAMETERS
+from warren_worker.dialects.chat.effort import Thinking, effort
 from warren_worker.dialects.chat.reader import ChatReader
-from warren_worker.dialects.chat.tools import chosen
+from warren_worker.dialects.chat.search import Searching
+from warren_worker.dialects.chat.tools import tools
+from warren_worker.facts import Facts
 from warren_worker.framing import Framing
 from warren_worker.parameters import Treatment
 from warren_worker.refusal import refusal
-
-PARAMETERS: dict[str, Treatment] = {}
-"""What becomes of each parameter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +31,50 @@ class Chat:
     """The role of instructions that come from the developer."""
     hoists: bool = True
     """All such instructions go to the front: many chat templates know no others."""
-    thoughts: Literal["reasoning_content"] | None = None
-    """Where an earlier answer's reasoning goes; most servers keep none between turns."""
+    thoughts: Literal["reasoning_content", "reasoning", "reasoning_details"] | None = None
+    """Where an earlier answer's reasoning goes, in a conversation with tools; most servers keep none between turns."""
+    demands_thoughts: bool = False
+    """An earlier call without any is refused, as where another provider made it."""
+    effort: Thinking | None = "reasoning_effort"
+    """How it is told to think; None if it cannot be."""
     schemas: bool = True
     """It can be asked to keep to a JSON schema."""
+    objects: bool = False
+    """Without `schemas`: it can at least be asked for JSON."""
+    schemas_beside_tools: bool = True
+    """… also where there are tools."""
+    strict: bool = True
+    """It takes `strict` of functions."""
+    required: Literal["required", "any"] = "required"
+    """What it calls the choice of any tool, but one."""
+    searches: Searching | None = None
+    """How it is asked for a web search; None if it has none."""
+    caches: bool = False
+    """It marks parts for its cache by `cache_control`."""
+    names_results: bool = False
+    """A tool's result says the tool's name."""
+    short_ids: bool = False
+    """Ids of calls have nine letters and digits."""
+    empty_messages: bool = True
+    """It takes messages without text."""
+    usage_option: bool = True
+    """It takes `stream_options`; without, it tells what it used in any case."""
+    tags: bool = False
+    """Thoughts stand in the text, between `<think>` and `</think>`."""
     knows: frozenset[str] = frozenset()
     """Fields of OpenAI's own that it takes as well."""
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """Fields that every request has."""
+    facts: Facts = field(default_factory=Facts)
 
     @property
     def parameters(self) -> Mapping[str, Treatment]:
-        return PARAMETERS
+        column = PARAMETERS | dict.fromkeys(self.knows, Treatment.NATIVE)
+        if self.searches is not None:
+            column["tools:web_search"] = Treatment.TRANSLATED
+        if self.effort is None:
+            column["reasoning.effort"] = Treatment.DROPPABLE
+        return column
 
     @property
     def framing(self) -> Framing:
@@ -55,25 +90,45 @@ class Chat:
 
     def call(self, conversation: Conversation, model: str) -> Call:
         request = conversation.request
-        wanted = fields.text_format(request, native=self.schemas)
-        manner = messages.Manner(self.developer, self.hoists, self.thoughts, wanted.instructions)
+        wanted = fields.text_format(
+            request,
+            schemas=self.schemas and self.facts.schemas is not False,
+            objects=self.objects,
+            both=self.schemas_beside_tools,
+        )
         body: dict[str, Any] = {
+            **self.more,
             "model": model,
-            "messages": messages.messages(conversation, manner),
+            "messages": messages.messages(conversation, self._manner(), wanted.instructions),
             "stream": True,
-            "stream_options": {"include_usage": True},
         }
+        if self.usage_option:
+            body["stream_options"] = {"include_usage": True}
+        fields.sampled(request, self.facts.sampling)
         body |= fields.same(request, self.knows)
+        if self.effort is not None:
+            body |= effort(request, self.effort, self.facts)
         if request.get("max_output_tokens") is not None:
             body[self.limit] = request["max_output_tokens"]
         body |= fields.logprobs(request)
-        body |= chosen(request)
+        body |= tools(request, required=self.required, strict=self.strict, searching=self.searches)
         body |= wanted.body
-        body |= fields.effort(request)
         return Call("/chat/completions", body, wanted.schema)
 
     def reader(self, _: Conversation, /) -> ChatReader:
-        return ChatReader()
+        return ChatReader(tagged=self.tags, keeps=self.thoughts == "reasoning_details")
 
     def refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> WarrenError:
         return refusal(status, headers, body)
+
+    def _manner(self) -> messages.Manner:
+        return messages.Manner(
+            developer=self.developer,
+            hoists=self.hoists,
+            thoughts=self.thoughts,
+            demands=self.demands_thoughts,
+            caches=self.caches,
+            names=self.names_results,
+            short_ids=self.short_ids,
+            empties=self.empty_messages,
+        )

@@ -1,13 +1,11 @@
-"""The fields of a request beside its conversation and its tools."""
+"""The fields of a request beside its conversation, its tools and its reasoning."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic_core import to_json
-
-from warren.errors import InvalidRequest
 from warren.responses import Item
+from warren_worker.asked.form import Form, form, in_words
 from warren_worker.asked.unsaid import only, unsupported
 
 _SAME = (
@@ -50,7 +48,6 @@ _DEFAULTS = {
     "prompt_cache_options": {"mode": "implicit", "ttl": "30m"},
 }
 """Fields that no chat server has, but which may say what happens anyway."""
-_NOTHING_ELSE = "and nothing else: no explanation, no code fence"
 
 
 def same(request: Mapping[str, Any], knows: frozenset[str]) -> Item:
@@ -66,6 +63,13 @@ def same(request: Mapping[str, Any], knows: frozenset[str]) -> Item:
     return {name: request[name] for name in (*_SAME, *sorted(knows)) if request.get(name) is not None}
 
 
+def sampled(request: Mapping[str, Any], sampling: str | None) -> None:
+    """Refuse both where the model takes one of them. 1 is what they are anyway."""
+    given = [name for name in ("temperature", "top_p") if request.get(name) not in (None, 1)]
+    if sampling == "either" and len(given) > 1:
+        raise unsupported("top_p", "this model takes either temperature or top_p")
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """How the answer's text is asked for: by fields of the body, or by words and a check."""
@@ -75,47 +79,32 @@ class Format:
     schema: Item | None = None
 
 
-def text_format(request: Mapping[str, Any], *, native: bool) -> Format:
+def text_format(request: Mapping[str, Any], *, schemas: bool, objects: bool, both: bool) -> Format:
+    """`schemas`: the server can be held to them; `objects`: to JSON; `both`: also beside tools."""
     text = request.get("text") or {}
     only(text, ("format", "verbosity"), "text")
     said = {} if text.get("verbosity") in (None, "medium") else {"verbosity": text["verbosity"]}
-    match text.get("format"):
-        case None | {"type": "text"}:
-            return Format(said)
-        case {"type": "json_object"}:
-            if native:
-                return Format({**said, "response_format": {"type": "json_object"}})
-            return _in_words(request, said, {"type": "object"}, f"Answer with one JSON object {_NOTHING_ELSE}.")
-        case {"type": "json_schema", "name": str(name), "schema": dict(schema)} as wanted:
-            if not native:
-                return _in_words(request, said, schema, _instructions(wanted))
-            kept = {key: wanted[key] for key in ("description", "strict") if wanted.get(key) is not None}
-            asked = {"type": "json_schema", "json_schema": {"name": name, "schema": schema, **kept}}
-            return Format({**said, "response_format": asked})
-        case _:
-            raise InvalidRequest("Invalid 'text.format'.", param="text.format", code="invalid_value")
+    wanted = form(request)
+    if wanted is None:
+        return Format(said)
+    if not both:
+        in_words(request, wanted)
+    if wanted.loose and (schemas or objects):
+        return Format({**said, "response_format": {"type": "json_object"}})
+    if schemas:
+        return Format({**said, "response_format": _schema(wanted)})
+    if objects and wanted.schema.get("type") == "object":
+        said = {**said, "response_format": {"type": "json_object"}}
+    return Format(said, in_words(request, wanted), wanted.schema)
 
 
-def _in_words(request: Mapping[str, Any], said: Item, schema: Item, instructions: str) -> Format:
-    """For a server that cannot be held to a schema. A model that may also call tools is not held by words either."""
-    if request.get("tools") and request.get("tool_choice") != "none":
-        raise unsupported("text.format", "structured output together with tools is not supported with this model")
-    return Format(said, instructions, schema)
-
-
-def _instructions(wanted: Item) -> str:
-    about = f" ({wanted['description']})" if wanted.get("description") else ""
-    return (
-        f"Answer with one JSON value{about} that is valid against the JSON schema below, {_NOTHING_ELSE}.\n\n"
-        + to_json(wanted["schema"]).decode()
-    )
-
-
-def effort(request: Mapping[str, Any]) -> Item:
-    """A summary may be asked for; what a chat server shows is the reasoning itself."""
-    reasoning = request.get("reasoning") or {}
-    only(reasoning, ("effort", "summary", "generate_summary"), "reasoning", {"context": "auto", "mode": "standard"})
-    return {"reasoning_effort": reasoning["effort"]} if reasoning.get("effort") is not None else {}
+def _schema(wanted: Form) -> Item:
+    made: Item = {"name": wanted.name, "schema": wanted.schema}
+    if wanted.description is not None:
+        made["description"] = wanted.description
+    if wanted.strict is not None:
+        made["strict"] = wanted.strict
+    return {"type": "json_schema", "json_schema": made}
 
 
 def logprobs(request: Mapping[str, Any]) -> Item:

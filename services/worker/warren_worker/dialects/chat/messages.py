@@ -1,113 +1,137 @@
 """The messages of a chat, made of the items of a conversation."""
 
-from collections.abc import Iterator
+import hashlib
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from warren.errors import InvalidRequest
-from warren.responses import Item, items
-from warren_worker.asked.unsaid import missing, unsupported
+from warren.responses import Item
+from warren_worker.asked.blocks import Called, Hosted, Media, Result, Said, Thought
+from warren_worker.asked.spoken import Spoken, spoken
 from warren_worker.dialect import Conversation
-from warren_worker.dialects.chat.parts import ASSISTANT, SYSTEM, USER, output, parts
-from warren_worker.dialects.chat.replay import told
+from warren_worker.dialects.chat.details import replayed
+from warren_worker.dialects.chat.parts import content, output
 from warren_worker.dialects.chat.turns import Turns
-from warren_worker.tools import flat
-from warren_worker.wrapping import wrapped
 
-_CALLS = ("function_call", "custom_tool_call", "function_call_output", "custom_tool_call_output")
+_SHORT = 9
+_SHORT_ID = re.compile(f"[a-zA-Z0-9]{{{_SHORT}}}")
+_UNSAID = " "
+"""Stands for thoughts that are nowhere: they may not be missing, nor empty."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
     """How a server wants to be told."""
 
     developer: Literal["developer", "system"]
     hoists: bool
-    thoughts: str | None
-    instructions: str | None = None
-    """Ours, behind those of the request."""
+    thoughts: Literal["reasoning_content", "reasoning", "reasoning_details"] | None
+    demands: bool
+    caches: bool
+    names: bool
+    short_ids: bool
+    empties: bool
 
 
-def messages(conversation: Conversation, manner: Manner) -> list[Item]:
-    turns = Turns(manner.thoughts)
-    for instructions in (conversation.request.get("instructions"), manner.instructions):
-        if instructions:
-            turns.say({"role": manner.developer, "content": instructions})
-    for item, path in _placed(conversation):
-        match item:
-            case {"type": "reasoning"}:
-                turns.think(_thought(item))
-            case {"type": "function_call_output" | "custom_tool_call_output", "call_id": str(id_), "output": result}:
-                turns.hear(*output(id_, result, f"{path}.output"))
-            case _:
-                for message in _messages(item, path, manner):
-                    turns.say(message)
-    said = turns.messages()
-    return _hoisted(said, manner.developer) if manner.hoists else said
+def messages(conversation: Conversation, manner: Manner, instructions: str | None) -> list[Item]:
+    """All that was said. `instructions` are ours, behind those of the request."""
+    making = _Making(manner)
+    for text in (conversation.request.get("instructions"), instructions):
+        if text:
+            making.turns.say({"role": manner.developer, "content": text})
+    for one in spoken(conversation):
+        making.take(one)
+    said = making.turns.messages()
+    if manner.hoists:
+        said = _hoisted(said, manner.developer)
+    if not manner.empties:
+        said = [message for message in said if message["content"] or message["role"] == "tool" or _calls(message)]
+    tools = bool(conversation.request.get("tools")) or any(map(_calls, said))
+    return [_thoughtful(message, manner, tools=tools) for message in said]
 
 
-def _placed(conversation: Conversation) -> Iterator[tuple[Item, str]]:
-    """The items, each with its path in the request."""
-    request = conversation.request
-    before = len(conversation.items) - len(items(request.get("input") or []))
-    earlier = "conversation" if request.get("conversation") is not None else "previous_response_id"
-    for at, item in enumerate(conversation.items, -before):
-        yield item, f"input[{at}]" if at >= 0 else earlier
+class _Making:
+    def __init__(self, manner: Manner) -> None:
+        self.turns = Turns()
+        self._manner = manner
+
+    def take(self, one: Spoken) -> None:
+        match one.blocks:
+            case (Result() as result,):
+                self._hear(result)
+            case (Thought() as thought,):
+                if told := self._thoughts(thought):
+                    self.turns.think(told)
+            case (Called() as call,):
+                self.turns.say({**self._called(call), **self._beside(one)})
+            case (Hosted(told=said),):
+                self.turns.say({"role": "assistant", "content": self._content(said)})
+            case said:
+                parts = [block for block in said if isinstance(block, Said | Media)]
+                role = self._manner.developer if one.role == "system" else one.role
+                self.turns.say({"role": role, "content": self._content(parts), **self._beside(one)})
+
+    def _content(self, said: Iterable[Said | Media]) -> str | list[Item]:
+        return content(said, caches=self._manner.caches)
+
+    def _hear(self, result: Result) -> None:
+        message, shown = output(result, self._id(result.call_id), caches=self._manner.caches)
+        if self._manner.names and result.name:
+            message["name"] = result.name
+        self.turns.hear(message, shown)
+
+    def _called(self, call: Called) -> Item:
+        function = {"name": call.name, "arguments": call.arguments}
+        made = {"id": self._id(call.call_id), "type": "function", "function": function}
+        return {"role": "assistant", "content": None, "tool_calls": [made]}
+
+    def _thoughts(self, thought: Thought) -> Item:
+        """What is somebody else's own is nothing to this server."""
+        match self._manner.thoughts:
+            case None:
+                return {}
+            case "reasoning_details":
+                return replayed(thought.kept)
+            case name:
+                return {name: thought.text} if thought.text and not thought.kept else {}
+
+    def _beside(self, one: Spoken) -> Item:
+        return replayed(one.kept) if self._manner.thoughts == "reasoning_details" else {}
+
+    def _id(self, call_id: str) -> str:
+        """The same for the same call, and of the form that the server takes."""
+        if not self._manner.short_ids or _SHORT_ID.fullmatch(call_id):
+            return call_id
+        return hashlib.sha256(call_id.encode()).hexdigest()[:_SHORT]
 
 
-def _messages(item: Item, path: str, manner: Manner) -> list[Item]:
-    match item:
-        case {"type": "message", "role": str(role)} | {"role": str(role)} if item.get("type") in (None, "message"):
-            return [_said(role, item.get("content"), path, manner)]
-        case {"type": "function_call", "call_id": str(call_id), "name": str(name), "arguments": str(arguments)}:
-            return [_called(call_id, flat(name, item.get("namespace")), arguments)]
-        case {"type": "custom_tool_call", "call_id": str(call_id), "name": str(name), "input": str(text)}:
-            return [_called(call_id, flat(name, item.get("namespace")), wrapped(text))]
-        case {"type": "function_call_output" | "custom_tool_call_output", "call_id": None}:
-            raise missing(f"{path}.call_id")
-        case {"type": kind} if kind in _CALLS:
-            raise InvalidRequest(f"Invalid '{path}': this {kind} is not complete.", param=path, code="invalid_type")
-        case {"type": kind}:
-            if (replayed := told(item, path)) is None:
-                raise unsupported(f"{path}.type", f"{kind!r} items are not supported with this model")
-            return replayed
-        case _:
-            raise missing(f"{path}.role")
+def _calls(message: Item) -> bool:
+    return bool(message.get("tool_calls"))
 
 
-def _said(role: str, content: Any, path: str, manner: Manner) -> Item:
-    match role:
-        case "user":
-            return {"role": "user", "content": parts(content, f"{path}.content", USER)}
-        case "assistant":
-            return {"role": "assistant", "content": parts(content, f"{path}.content", ASSISTANT)}
-        case "system" | "developer":
-            return {"role": manner.developer, "content": parts(content, f"{path}.content", SYSTEM)}
-        case _:
-            raise InvalidRequest(
-                f"Invalid value: {role!r}. Supported values are: 'user', 'assistant', 'system' and 'developer'.",
-                param=f"{path}.role",
-                code="invalid_value",
-            )
-
-
-def _called(call_id: str, name: str, arguments: str) -> Item:
-    function = {"name": name, "arguments": arguments or "{}"}  # nothing at all is no JSON
-    call = {"id": call_id, "type": "function", "function": function}
-    return {"role": "assistant", "content": None, "tool_calls": [call]}
-
-
-def _thought(item: Item) -> str:
-    """Reasoning as it was written, or else its summary."""
-    told = item.get("content") or item.get("summary") or ()
-    return "\n".join(str(part.get("text", "")) for part in told if isinstance(part, dict))
+def _thoughtful(message: Item, manner: Manner, *, tools: bool) -> Item:
+    """Thoughts are for the model to go on with, between its calls; who demands them there does so of every call."""
+    name = manner.thoughts
+    if name is None or name == "reasoning_details" or message["role"] != "assistant":
+        return message
+    if not tools:
+        return {key: value for key, value in message.items() if key != name}
+    return {**message, name: _UNSAID} if manner.demands and _calls(message) and name not in message else message
 
 
 def _hoisted(said: list[Item], developer: str) -> list[Item]:
     """All that the developer says in one message at the front: many chat templates know no other place for it."""
-    texts = [_text(message["content"]) for message in said if message["role"] == developer]
+    mine = [message["content"] for message in said if message["role"] == developer]
     rest = [message for message in said if message["role"] != developer]
-    return [{"role": developer, "content": "\n\n".join(texts)}, *rest] if texts else rest
+    if not mine:
+        return rest
+    if all(isinstance(one, str) for one in mine):
+        return [{"role": developer, "content": "\n\n".join(mine)}, *rest]
+    parts = [part for one in mine for part in ([{"type": "text", "text": one}] if isinstance(one, str) else one)]
+    if any(part.keys() > {"type", "text"} for part in parts):
+        return [{"role": developer, "content": parts}, *rest]
+    return [{"role": developer, "content": "\n\n".join(map(_text, mine))}, *rest]
 
 
 def _text(content: str | list[Item]) -> str:

@@ -9,7 +9,6 @@ from warren import sse
 from warren.errors import UpstreamError
 from warren.responses import Item
 from warren_worker.dialect import (
-    Annotation,
     Arguments,
     Delta,
     Refusal,
@@ -17,12 +16,12 @@ from warren_worker.dialect import (
     Text,
     Thought,
     Tier,
-    Tokens,
     ToolCall,
     UpstreamId,
-    plausible,
-    used,
 )
+from warren_worker.dialects.chat import said
+from warren_worker.dialects.chat.details import Details
+from warren_worker.dialects.chat.thinking import Tags
 from warren_worker.refusal import inside
 
 _REASONS: dict[str, tuple[str, ...]] = {
@@ -41,15 +40,21 @@ _TIERS = ("default", "flex", "scale", "priority", "ultrafast")
 
 
 class ChatReader:
-    """Reads one streamed completion."""
+    """Reads one streamed completion. `tagged`: thoughts stand in its text, between tags; `keeps`: its
+    `reasoning_details` must come back.
+    """
 
-    __slots__ = ("_calls", "_count", "_named", "_tier")
+    __slots__ = ("_calls", "_count", "_details", "_named", "_said", "_sources", "_tags", "_tier")
 
-    def __init__(self) -> None:
+    def __init__(self, *, tagged: bool = False, keeps: bool = False) -> None:
         self._calls: dict[Any, tuple[int, Any]] = {}  # by index: our handle, and the id it came with
         self._count = 0
         self._named = False
         self._tier: Any = None
+        self._tags = Tags() if tagged else None
+        self._details = Details() if keeps else None
+        self._sources: list[tuple[str, str]] = []
+        self._said: list[str] = []
 
     def feed(self, event: sse.Event) -> Iterable[Delta]:
         if event.data == b"[DONE]":
@@ -69,33 +74,45 @@ class ChatReader:
             self._tier = tier
             if tier in _TIERS:
                 yield Tier(tier)
+        self._sources = said.sources(chunk) or self._sources
         for choice in chunk.get("choices") or ():
             yield from self._choice(choice)
         if isinstance(usage := chunk.get("usage"), dict):
-            yield from _usage(usage)
+            yield from said.usage(usage)
         elif "x_groq" in chunk:
-            yield from _groq(chunk["x_groq"])
+            yield from said.groq(chunk["x_groq"])
 
     def _choice(self, choice: Item) -> Iterator[Delta]:
         delta = choice.get("delta") or {}
         if thought := delta.get("reasoning_content") or delta.get("reasoning"):
-            yield Thought(_text(thought))
-        if text := delta.get("content"):
-            logprobs = choice.get("logprobs")
-            if isinstance(text, str):
-                yield Text(text, _logs(logprobs) if logprobs else [])
-            else:
-                yield from _parts(text)
+            yield Thought(said.text(thought))
+        if self._details is not None:
+            self._details.feed(delta.get("reasoning_details") or ())
+        if content := delta.get("content"):
+            yield from self._kept()
+            yield from self._content(content, choice.get("logprobs"))
         if refused := delta.get("refusal"):
-            yield Refusal(_text(refused))
+            yield Refusal(said.text(refused))
         for annotation in delta.get("annotations") or ():
-            yield from _annotation(annotation)
+            yield from said.annotation(annotation)
         for call in delta.get("tool_calls") or ():
             yield from self._call(call)
         if legacy := delta.get("function_call"):
             yield from self._call({"index": "function_call", "function": legacy})
         if reason := choice.get("finish_reason"):
-            yield _stop(reason)
+            yield from self._end(reason)
+        if isinstance(usage := choice.get("usage"), dict):  # as Moonshot has it
+            yield from said.usage(usage)
+
+    def _content(self, content: Any, logprobs: Any) -> Iterator[Delta]:
+        if not isinstance(content, str):
+            yield from said.parts(content)
+            return
+        self._said.append(content)
+        if self._tags is not None:
+            yield from self._tags.feed(content)
+        else:
+            yield Text(content, said.logs(logprobs) if logprobs else [])
 
     def _call(self, call: Item) -> Iterator[Delta]:
         index, id_ = call.get("index"), call.get("id")
@@ -105,92 +122,22 @@ class ChatReader:
         if known is None or (id_ and name and id_ != known[1]):  # some servers count every call as 0, or not at all
             known = self._calls[index] = self._count, id_
             self._count += 1
-            yield ToolCall(known[0], str(id_) if id_ else None, _text(name or ""))
+            yield from self._kept()
+            yield ToolCall(known[0], str(id_) if id_ else None, said.text(name or ""))
         if part := function.get("arguments"):
             yield Arguments(known[0], part if isinstance(part, str) else to_json(part).decode())
 
+    def _kept(self) -> Iterator[Delta]:
+        if self._details is not None:
+            yield from self._details.flush()
 
-def _parts(content: Any) -> Iterator[Delta]:
-    """Mistral's reasoning models answer in parts: thoughts are a list inside of theirs."""
-    if not isinstance(content, list):
-        raise TypeError("neither text nor parts")
-    for part in content:
-        match part:
-            case {"type": "text", "text": text}:
-                yield Text(_text(text))
-            case {"type": "thinking"}:
-                thoughts = part["thinking"]
-                for thought in thoughts if isinstance(thoughts, list) else [{"text": thoughts}]:
-                    yield Thought(_text(thought["text"]))
-            case {"type": str()}:
-                pass  # a reference, or what we cannot know
-            case _:
-                raise TypeError("no part")
-
-
-def _annotation(annotation: Item) -> Iterator[Delta]:
-    match annotation:
-        case {"type": "url_citation", "url_citation": {"url": str(url)} as cited}:
-            yield Annotation(
-                {
-                    "type": "url_citation",
-                    "url": url,
-                    "title": str(cited.get("title") or ""),
-                    "start_index": _place(cited.get("start_index")),
-                    "end_index": _place(cited.get("end_index")),
-                }
-            )
-
-
-def _place(index: Any) -> int:
-    return int(index) if plausible(index) else 0
-
-
-def _stop(reason: Any) -> Stop:
-    stop = _STOPS.get(reason.lower())
-    if stop is None:
-        raise UpstreamError(f"The provider ended its answer with {reason[:40]!r}.")
-    return stop
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError("not text")
-    return value
-
-
-def _logs(logprobs: Any) -> list[Item]:
-    content = logprobs.get("content") if isinstance(logprobs, dict) else None
-    return [
-        {
-            "token": entry.get("token", ""),
-            "logprob": entry.get("logprob", 0.0),
-            "bytes": entry.get("bytes") or [],
-            "top_logprobs": [
-                {"token": top.get("token", ""), "logprob": top.get("logprob", 0.0), "bytes": top.get("bytes") or []}
-                for top in entry.get("top_logprobs") or ()
-            ],
-        }
-        for entry in content or ()
-    ]
-
-
-def _usage(usage: Item) -> Iterator[Tokens]:
-    read = usage.get("prompt_tokens_details") or {}
-    written = usage.get("completion_tokens_details") or {}
-    cached = read.get("cached_tokens")
-    return used(
-        usage.get("prompt_tokens"),
-        usage.get("prompt_cache_hit_tokens") if cached is None else cached,  # as DeepSeek calls it
-        read.get("cache_write_tokens"),
-        usage.get("completion_tokens"),
-        written.get("reasoning_tokens"),
-    )
-
-
-def _groq(extra: Item) -> Iterator[Tokens]:
-    """Groq says here what others say at the top."""
-    if extra.get("error"):
-        raise inside(extra["error"])
-    if isinstance(usage := extra.get("usage"), dict):
-        yield from _usage(usage)
+    def _end(self, reason: Any) -> Iterator[Delta]:
+        stop = _STOPS.get(reason.lower())
+        if stop is None:
+            raise UpstreamError(f"The provider ended its answer with {reason[:40]!r}.")
+        if self._tags is not None:
+            yield from self._tags.end()
+        if self._details is not None:
+            yield from self._details.flush(thought=not self._said and not self._calls)
+        yield from said.citations(self._sources, "".join(self._said))
+        yield stop

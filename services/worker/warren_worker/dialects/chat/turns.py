@@ -17,17 +17,14 @@ class _Turn:
 
 
 class Turns:
-    """`thoughts`: where reasoning goes, in the message that follows it; None if it goes nowhere."""
-
-    def __init__(self, thoughts: str | None) -> None:
+    def __init__(self) -> None:
         self._turns: list[_Turn] = []
         self._owners: dict[str, _Turn] = {}
-        self._field = thoughts
-        self._thoughts: list[str] = []
+        self._thoughts: Item = {}
 
-    def think(self, text: str) -> None:
-        if text and self._field is not None:
-            self._thoughts.append(text)
+    def think(self, thoughts: Item) -> None:
+        """Fields of the message that follows: text, or lists."""
+        self._thoughts = _more(self._thoughts, thoughts)
 
     def say(self, message: Item) -> None:
         if message["role"] != "assistant":
@@ -35,11 +32,11 @@ class Turns:
             self._turns.append(_Turn(message))
             return
         if self._thoughts:
-            message[str(self._field)] = "\n".join(self._thoughts)
-            self._thoughts = []
+            message |= _more(self._thoughts, {name: message[name] for name in self._thoughts if name in message})
+            self._thoughts = {}
         last = self._turns[-1] if self._turns else None
         if last is not None and _joins(last, message):
-            _join(last.message, message, self._field)
+            _join(last.message, message)
         else:
             self._turns.append(last := _Turn(message))
         for call in message.get("tool_calls", ()):
@@ -74,15 +71,30 @@ def _joins(turn: _Turn, message: Item) -> bool:
     return "tool_calls" in message or "tool_calls" in turn.message
 
 
-def _join(assistant: Item, message: Item, thoughts: str | None) -> None:
-    if thoughts in message:
-        assistant[thoughts] = "\n".join(filter(None, (assistant.get(thoughts), message[thoughts])))
+def _join(assistant: Item, message: Item) -> None:
+    beside = {name: value for name, value in message.items() if name not in ("role", "content", "tool_calls")}
+    assistant |= _more({name: assistant[name] for name in beside if name in assistant}, beside)
     if "tool_calls" in message:
         assistant.setdefault("tool_calls", []).extend(message["tool_calls"])
-    elif assistant["content"] is None:
+    if message["content"] is None:
+        return
+    if assistant["content"] is None:
         assistant["content"] = message["content"]
     else:
         assistant["content"] = [*_as_parts(assistant["content"]), *_as_parts(message["content"])]
+
+
+def _more(fields: Item, others: Item) -> Item:
+    """Both, text below text, lists behind lists."""
+    joined = dict(fields)
+    for name, value in others.items():
+        if name not in joined:
+            joined[name] = value
+        elif isinstance(value, list):
+            joined[name] = [*joined[name], *value]
+        else:
+            joined[name] = f"{joined[name]}\n{value}"
+    return joined
 
 
 def _as_parts(content: str | list[Item]) -> list[Item]:
