@@ -11,8 +11,15 @@ from tests.providers.cases import CASES, SCRIPTS
 from tests.rig.rabbitmq import free_ports
 from tests.rig.services import KEY, embedded, ready
 from tests.rig.tap import tapped
-from tests.rig.vendors import Fake, chat, cohere, converse, fake, gemini, messages, ollama, responses
+from tests.rig.vendors import Fake, fake
+from tests.rig.vendors.chat import mount as chat
+from tests.rig.vendors.cohere import mount as cohere
+from tests.rig.vendors.converse import mount as converse
+from tests.rig.vendors.gemini import mount as gemini
 from tests.rig.vendors.google import google_credentials
+from tests.rig.vendors.messages import mount as messages
+from tests.rig.vendors.ollama import mount as ollama
+from tests.rig.vendors.responses import mount as responses
 
 
 @dataclass
@@ -26,8 +33,7 @@ class Providers:
 
 @pytest.fixture(scope="session")
 async def vendors() -> AsyncIterator[Fake]:
-    mounts = (module.mount for module in (chat, responses, messages, gemini, converse, cohere, ollama))
-    async with fake(*mounts) as made:
+    async with fake(chat, responses, messages, gemini, converse, cohere, ollama) as made:
         yield made
 
 

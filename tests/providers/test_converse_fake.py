@@ -1,6 +1,7 @@
 """The fake Bedrock is held to its vendor's ways by the vendor's own SDK, which signs and reads frames."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]
@@ -33,8 +34,9 @@ async def vendor() -> AsyncIterator[Fake]:
         yield made
 
 
-def client(vendor: Fake, key: str = "AKIDEXAMPLE", path: str = "") -> Any:
-    return boto3.client(
+@contextmanager
+def client(vendor: Fake, key: str = "AKIDEXAMPLE", path: str = "") -> Iterator[Any]:
+    made = boto3.client(
         "bedrock-runtime",
         region_name="us-east-1",
         endpoint_url=vendor.url + path,
@@ -42,20 +44,26 @@ def client(vendor: Fake, key: str = "AKIDEXAMPLE", path: str = "") -> Any:
         aws_secret_access_key="secretEXAMPLE",
         config=Config(retries={"total_max_attempts": 1}),
     )
+    with closing(made):
+        yield made
+
+
+async def called(vendor: Fake, operation: str, key: str = "AKIDEXAMPLE", path: str = "", **given: Any) -> Any:
+    def call() -> Any:
+        with client(vendor, key, path) as one:
+            answer = getattr(one, operation)(**given)
+            return list(answer["stream"]) if operation == "converse_stream" else answer
+
+    return await to_thread.run_sync(call)
 
 
 async def ask(vendor: Fake, script: str, **more: Any) -> Any:
+    return await called(vendor, "converse", **{"modelId": f"us.anthropic.claude-{script}-v1:0", "messages": HI, **more})
+
+
+async def streamed(vendor: Fake, script: str, **more: Any) -> Any:
     given = {"modelId": f"us.anthropic.claude-{script}-v1:0", "messages": HI, **more}
-    return await to_thread.run_sync(lambda: client(vendor).converse(**given))
-
-
-async def streamed(vendor: Fake, script: str, **more: Any) -> list[Any]:
-    given = {"modelId": f"us.anthropic.claude-{script}-v1:0", "messages": HI, **more}
-
-    def read() -> list[Any]:
-        return list(client(vendor).converse_stream(**given)["stream"])
-
-    return await to_thread.run_sync(read)
+    return await called(vendor, "converse_stream", **given)
 
 
 def folded(events: list[Any]) -> dict[str, Any]:
@@ -107,8 +115,8 @@ async def test_all_that_can_be_said_is_read(vendor: Fake) -> None:
 
 
 async def test_tokens_are_counted(vendor: Fake) -> None:
-    given = {"modelId": "anthropic.claude-text-v1:0", "input": {"converse": {"messages": HI}}}
-    answer = await to_thread.run_sync(lambda: client(vendor).count_tokens(**given))
+    given: Any = {"modelId": "anthropic.claude-text-v1:0", "input": {"converse": {"messages": HI}}}
+    answer = await called(vendor, "count_tokens", **given)
     assert answer["inputTokens"] == 31
 
 
@@ -142,11 +150,11 @@ async def test_an_error_may_come_inside_of_a_stream(vendor: Fake) -> None:
 
 @pytest.mark.parametrize("path", ["", "/a/proxy/of/ours"])
 async def test_signatures_are_checked(path: str, vendor: Fake) -> None:
-    given = {"modelId": "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-text-v1:0"}
-    answer = await to_thread.run_sync(lambda: client(vendor, path=path).converse(**given, messages=HI))
+    model = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-text-v1:0"
+    answer = await called(vendor, "converse", path=path, modelId=model, messages=HI)
     assert answer["output"]["message"]["content"] == [{"text": ANSWER}]
     with pytest.raises(ClientError) as caught:
-        await to_thread.run_sync(lambda: client(vendor, "ASIAROLE", path).converse(**given, messages=HI))
+        await called(vendor, "converse", "ASIAROLE", path, modelId=model, messages=HI)
     assert caught.value.response["Error"]["Code"] == "UnrecognizedClientException"
 
 

@@ -164,7 +164,7 @@ def test_reasoning_goes_back_only_to_those_who_take_it() -> None:
     assert "reasoning_content" not in str(told(*given))
     assert roles(told(*given)) == ["user", "assistant", "tool", "user"]
     said = Chat(thoughts="reasoning_content").call(Conversation({"input": []}, list(given)), "m").body["messages"]
-    assert said[1]["reasoning_content"] == "hm\nso"
+    assert said[1]["reasoning_content"] == "hm"
     assert said[3] == {"role": "assistant", "content": "", "reasoning_content": "hm"}
 
 

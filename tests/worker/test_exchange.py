@@ -136,7 +136,7 @@ async def test_a_call_that_fails_behind_a_pause_fails_the_answer() -> None:
         one = assembler(ASKED)
         with pytest.raises(UpstreamError):
             await calls.ask(there, conversation(ASKED), one)
-    assert [(call.status, call.error) for call in calls.made] == [(200, None), (None, "upstream_error")]
+    assert [(call.status, call.error) for call in calls.made] == [(200, None), (500, "upstream_error")]
     assert [item["status"] for item in one.response["output"]] == ["completed", "completed"]
 
 

@@ -288,10 +288,19 @@ async def test_what_call_and_deployment_say_both_is_joined() -> None:
 async def test_a_request_has_the_name_that_its_provider_gave_it(given: str, known: str | None) -> None:
     good = answer(b"data: {}\n\n", more=given)
     whole = answer(b'{"a": 1}', kind="application/json", more=given)
-    async with listening(good, whole) as (url, _), connect(QUICK, 1) as upstream:
-        async with upstream.ask(endpoint(url), CALL, time() + 20) as said:
-            assert said.request_id == known
-        assert await upstream.fetch(endpoint(url), "/x", {}, time() + 20) == ({"a": 1}, 200, known)
+    busy = answer(b"{}", "429 Slow", kind="application/json", more=given)
+    heard: list[tuple[int, str | None]] = []
+
+    def hear(status: int, request_id: str | None) -> None:
+        heard.append((status, request_id))
+
+    async with listening(good, whole, busy) as (url, _), connect(QUICK, 1) as upstream:
+        async with upstream.ask(endpoint(url), CALL, time() + 20, hear):
+            pass
+        assert await upstream.fetch(endpoint(url), "/x", {}, time() + 20, heard=hear) == {"a": 1}
+        with pytest.raises(UpstreamRateLimited):
+            await upstream.fetch(endpoint(url), "/x", {}, time() + 20, heard=hear)
+    assert heard == [(200, known), (200, known), (429, known)]
 
 
 async def test_cookies_are_not_kept() -> None:

@@ -108,7 +108,7 @@ class Calls:
         conversation = await self._inlined(endpoint, conversation)
         call = dialect.count(conversation, endpoint.model)
         try:
-            answer, _, _ = await self._upstream.fetch(endpoint, call.path, call.body, self._deadline, call.headers)
+            answer = await self._upstream.fetch(endpoint, call.path, call.body, self._deadline, call.headers)
             return dialect.counted(answer)
         except (UpstreamError, LookupError, TypeError, ValueError):
             return None
@@ -123,7 +123,7 @@ class Calls:
         note = _Note(endpoint)
         answer: Item = {}
         try:
-            answer, note.status, note.request_id = await self._upstream.fetch(endpoint, path, body, self._deadline)
+            answer = await self._upstream.fetch(endpoint, path, body, self._deadline, heard=note.heard)
         except WarrenError as failed:
             note.error = failed
             raise
@@ -142,8 +142,7 @@ class Calls:
         note: "_Note",
     ) -> list[Event]:
         reader = endpoint.dialect.reader(conversation)
-        async with self._upstream.ask(endpoint, call, self._deadline) as answer:
-            note.status, note.request_id = answer.status, answer.request_id
+        async with self._upstream.ask(endpoint, call, self._deadline, note.heard) as answer:
             audience.begin()
             async for batch in answer:
                 if note.first_event is None:
@@ -191,6 +190,9 @@ class _Note:
         self.status: int | None = None
         self.request_id: str | None = None
         self.error: WarrenError | None = None
+
+    def heard(self, status: int, request_id: str | None) -> None:
+        self.status, self.request_id = status, request_id
 
 
 def _with_answer(conversation: Conversation, assembler: Assembler) -> Conversation:

@@ -1,7 +1,7 @@
 """The way to the provider: one HTTP call, its answer cut into events, and every way in which that can fail."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from time import time
@@ -54,16 +54,8 @@ class Patience:
     """From one event to the next: bytes that complete no event do not count."""
 
 
-@dataclass(slots=True)
-class Answer:
-    """What a provider answers: a 2xx, and then events."""
-
-    status: int
-    request_id: str | None
-    _batches: AsyncIterator[list[sse.Event]]
-
-    def __aiter__(self) -> AsyncIterator[list[sse.Event]]:
-        return self._batches
+Heard = Callable[[int, str | None], None]
+"""Is told the status of an answer, and what the provider calls the request; of a refusal, too."""
 
 
 class Upstream:
@@ -76,7 +68,9 @@ class Upstream:
         self.media: Fetch = outbound.fetch
 
     @asynccontextmanager
-    async def ask(self, endpoint: Endpoint, call: Call, deadline: float) -> AsyncIterator[Answer]:
+    async def ask(
+        self, endpoint: Endpoint, call: Call, deadline: float, heard: Heard | None = None
+    ) -> AsyncIterator[AsyncIterator[list[sse.Event]]]:
         """Make this call. The answer's events come in batches, as the network brings them.
 
         Raises:
@@ -91,12 +85,12 @@ class Upstream:
         with _told(deadline):
             async with (
                 asyncio.timeout_at(loop.time() + first) as timer,
-                self._answer(endpoint, call.path, call.body, framing, call.headers) as response,
+                self._answer(endpoint, call.path, call.body, framing, call.headers, heard) as response,
             ):
                 if _media_type(response) not in framing.types:
                     raise _without_stream(await _bounded(response, _REFUSAL_SIZE))
                 async with aclosing(self._events(response, cutter(framing), timer, end)) as batches:
-                    yield Answer(response.status_code, _request_id(response), batches)
+                    yield batches
 
     async def fetch(
         self,
@@ -105,8 +99,9 @@ class Upstream:
         body: Mapping[str, Any],
         deadline: float,
         headers: Mapping[str, str] | None = None,
-    ) -> tuple[Item, int, str | None]:
-        """Ask for one JSON object; gives it with the status and the provider's id of the request.
+        heard: Heard | None = None,
+    ) -> Item:
+        """Ask for one JSON object.
 
         Raises:
             WarrenError: as for `ask`.
@@ -115,7 +110,7 @@ class Upstream:
         with _told(deadline):
             async with (
                 asyncio.timeout(min(total, self._patience.idle)),
-                self._answer(endpoint, path, body, "application/json", headers or {}) as response,
+                self._answer(endpoint, path, body, "application/json", headers or {}, heard) as response,
             ):
                 answer = await _bounded(response, _ANSWER_SIZE)
         try:
@@ -124,11 +119,17 @@ class Upstream:
             value = None
         if not isinstance(value, dict):
             raise UpstreamError("The provider's answer is no JSON object.")
-        return value, response.status_code, _request_id(response)
+        return value
 
     @asynccontextmanager
     async def _answer(
-        self, endpoint: Endpoint, path: str, body: Mapping[str, Any], accept: str, more: Mapping[str, str]
+        self,
+        endpoint: Endpoint,
+        path: str,
+        body: Mapping[str, Any],
+        accept: str,
+        more: Mapping[str, str],
+        heard: Heard | None,
     ) -> AsyncIterator[httpx.Response]:
         """A 2xx, of which no byte is read. A token that has become bad is renewed, once."""
         data = to_json(_over(body, endpoint.body))
@@ -139,6 +140,8 @@ class Upstream:
             request = await self._request(endpoint, path, data, accept, more)
             response = await self._client.send(request, stream=True)
         try:
+            if heard is not None:
+                heard(response.status_code, _request_id(response))
             if not 200 <= response.status_code < 300:
                 said = await _bounded(response, _REFUSAL_SIZE)
                 raise endpoint.dialect.refusal(response.status_code, response.headers, said)

@@ -145,7 +145,7 @@ def _own(vendor: str, body: Json) -> Iterator[str]:
             continue
         if vendor in _THOUGHTFUL and thinks and not message.get("reasoning_content"):
             yield f"messages[{at}]: the reasoning_content in the thinking mode must be passed back to the API"
-        thoughtful = any(call["id"].startswith("call_t") for call in message["tool_calls"])
+        thoughtful = any(call["id"].startswith("call_openrouter_t") for call in message["tool_calls"])
         if vendor == "openrouter" and thoughtful and not _signed(message):
             yield f"messages[{at}]: Expected thinking, but found tool_use"
 

@@ -160,7 +160,9 @@ def _thoughts(vendor: str, step: Think) -> Iterator[Json]:
 def id_of(vendor: str, number: int, call: int, *, thoughtful: bool) -> str:
     """An id tells the rules whether thoughts led to the call."""
     mark = "t" if thoughtful else "c"
-    return f"{mark}{number:07}{call}" if vendor == "mistral" else f"call_{mark}{number:07}{call}"
+    if vendor == "mistral":
+        return f"{mark}{number:07}{call}"
+    return f"call_{vendor}_{mark}{number:07}{call}"
 
 
 def _use(vendor: str, step: Use, index: int, id_: str) -> Iterator[Json]:

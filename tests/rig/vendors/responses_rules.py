@@ -32,7 +32,8 @@ def wrong(vendor: str, body: Json, request: Request) -> Iterator[str]:
     items = body["input"] if isinstance(body["input"], list) else []
     called: set[str] = set()
     for at, item in enumerate(items):
-        yield from _valid(_ITEM, item, f"input[{at}]")
+        stated = {"status": "completed"} if vendor == "azure" and item.get("type") == "message" else {}
+        yield from _valid(_ITEM, {**stated, **item}, f"input[{at}]")
         yield from _item(vendor, item, f"input[{at}]", called)
     for at, tool in enumerate(body.get("tools") or ()):
         yield from _valid(_TOOL, tool, f"tools[{at}]")

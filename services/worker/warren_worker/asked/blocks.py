@@ -73,6 +73,8 @@ class Thought:
     item_id: str | None
     text: str
     kept: tuple[Item, ...] = ()
+    raw: bool = True
+    """It is as the model wrote it, and no summary."""
 
 
 @dataclass(frozen=True, slots=True)

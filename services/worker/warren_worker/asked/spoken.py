@@ -56,7 +56,8 @@ def spoken(conversation: Conversation) -> Iterator[Spoken]:
             case {"type": kind} if kind in _CALLS or kind in _RESULTS:
                 raise InvalidRequest(f"Invalid '{path}': this {kind} is not complete.", param=path, code="invalid_type")
             case {"type": "reasoning"}:
-                yield Spoken("assistant", (Thought(item.get("id"), _thought(item), kept),), kept)
+                thought = Thought(item.get("id"), _thought(item), kept, raw=bool(item.get("content")))
+                yield Spoken("assistant", (thought,), kept)
             case {"type": kind}:
                 yield from _hosted(item, kind, path, kept)
             case _:

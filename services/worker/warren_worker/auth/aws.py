@@ -4,6 +4,7 @@ blocks, and so what may take its time works in threads.
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import closing
 from math import inf
 from pathlib import Path
 from time import time
@@ -95,31 +96,26 @@ def _assumed(credential: Aws, role: str) -> Lease:
     asked = {"RoleArn": role, "RoleSessionName": credential.role_session or "warren"}
     if credential.web_identity_token is not None:
         token = _token(credential.web_identity_token)
-        client = _sts(credential, config=Config(signature_version=UNSIGNED))
-        answer = client.assume_role_with_web_identity(**asked, WebIdentityToken=token)
+        with closing(_sts(credential, Config(signature_version=UNSIGNED))) as sts:
+            keys = sts.assume_role_with_web_identity(**asked, WebIdentityToken=token)["Credentials"]
     else:
         own = _own(credential).value
         named = {"ExternalId": credential.external_id} if credential.external_id is not None else {}
-        client = _sts(
-            credential,
-            aws_access_key_id=own.access_key,
-            aws_secret_access_key=own.secret_key,
-            aws_session_token=own.token,
-        )
-        answer = client.assume_role(**asked, **named)
-    keys = answer["Credentials"]
-    until = keys["Expiration"].timestamp()
-    return Lease(ReadOnlyCredentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"]), until)
+        with closing(_sts(credential, Config(), own)) as sts:
+            keys = sts.assume_role(**asked, **named)["Credentials"]
+    made = ReadOnlyCredentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+    return Lease(made, keys["Expiration"].timestamp())
 
 
-def _sts(credential: Aws, config: Any = None, **keys: str | None) -> Any:
+def _sts(credential: Aws, config: Any, own: Any = None) -> Any:
     patient = Config(connect_timeout=_PATIENCE, read_timeout=_PATIENCE, retries={"total_max_attempts": 2})
+    keys = {"access_key": "aws_access_key_id", "secret_key": "aws_secret_access_key", "token": "aws_session_token"}
     return Session().create_client(
         "sts",
         region_name=credential.region,
         endpoint_url=credential.sts_endpoint,
-        config=patient.merge(config) if config is not None else patient,
-        **keys,
+        config=patient.merge(config),
+        **{name: getattr(own, key) for key, name in keys.items() if own is not None},
     )
 
 

@@ -32,8 +32,8 @@ _ABOUT_MONEY = re.compile(
     re.IGNORECASE,
 )
 _TOO_LONG = re.compile(
-    r"context.?(length|size|window|limit)|maximum prompt length|(prompt|input) is too long|input token count.{0,60}exceed"
-    r"|too many (input|prompt) tokens|maximum (number of )?input tokens|reduce the length of the (messages|prompt)"
+    r"context.?(length|size|window|limit)|maximum prompt length|(prompt|input) is too long"
+    r"|input token count.{0,60}exceed|too many (input|prompt) tokens|maximum (number of )?input tokens|reduce the length of the (messages|prompt)"
     r"|tokens`? \+ `?max_new_tokens",
     re.IGNORECASE,
 )

@@ -87,14 +87,14 @@ class _Making:
         return {"role": "assistant", "content": None, "tool_calls": [made]}
 
     def _thoughts(self, thought: Thought) -> Item:
-        """What is somebody else's own is nothing to this server."""
+        """What is somebody else's own is nothing to this server, and a summary is not what a model thought."""
         match self._manner.thoughts:
             case None:
                 return {}
             case "reasoning_details":
                 return replayed(thought.kept)
             case name:
-                return {name: thought.text} if thought.text and not thought.kept else {}
+                return {name: thought.text} if thought.text and thought.raw and not thought.kept else {}
 
     def _beside(self, one: Spoken) -> Item:
         return replayed(one.kept) if self._manner.thoughts == "reasoning_details" else {}

@@ -22,21 +22,31 @@ _NOTHING: Item = {"text": " "}
 
 def contents(turns: list[Turn], manner: Manner) -> list[Item]:
     """The first is the user's, as Gemini wants it, whatever he said; nobody speaks twice in a row."""
-    current = max((at for at, turn in enumerate(turns) if _opens(turn)), default=-1)
     made: list[Item] = []
     for at, turn in enumerate(turns):
         if turn.role == "user":
             _add(made, "user", list(_shown(turn.blocks, turns[at - 1].blocks if at else [], manner)))
         else:
-            _add(made, "model", _spoken(turn.blocks, manner, signed=at > current and manner.combines))
+            _add(made, "model", _spoken(turn.blocks, manner))
     if not made or made[0]["role"] == "model":
         made.insert(0, {"role": "user", "parts": [_NOTHING]})
+    if manner.combines:
+        _sign(made)
     return made
 
 
-def _opens(turn: Turn) -> bool:
-    """Whether this begins what Gemini calls a turn: what functions gave back goes on with one."""
-    return turn.role == "user" and not any(isinstance(block, Result) for block in turn.blocks)
+def _sign(made: list[Item]) -> None:
+    """In what Gemini calls the current turn, the first call of each step must be signed, whoever made it."""
+    current = max((at for at, content in enumerate(made) if _opens(content)), default=0)
+    for content in made[current:]:
+        first = next((part for part in content["parts"] if "functionCall" in part), None)
+        if first is not None:
+            first.setdefault("thoughtSignature", _FOREIGN)
+
+
+def _opens(content: Item) -> bool:
+    """Whether this begins a turn: what functions gave back goes on with one."""
+    return content["role"] == "user" and not any("functionResponse" in part for part in content["parts"])
 
 
 def _add(made: list[Item], role: str, parts: list[Item]) -> None:
@@ -80,8 +90,8 @@ def _returned(result: Result, beside: list[Item], manner: Manner) -> Item:
     return {"functionResponse": made}
 
 
-def _spoken(blocks: list[Block], manner: Manner, *, signed: bool) -> list[Item]:
-    """What the model said, each part with its signature. With `signed` its first call must have one."""
+def _spoken(blocks: list[Block], manner: Manner) -> list[Item]:
+    """What the model said, each part with its signature."""
     made: list[Item] = []
     signature: str | None = None
     for block in blocks:
@@ -92,10 +102,8 @@ def _spoken(blocks: list[Block], manner: Manner, *, signed: bool) -> list[Item]:
                 made += [kept["part"] for kept in block.kept if kept.get("by") == VENDOR and "part" in kept]
                 signature = next(_signatures(block.kept), signature)
             case Called():
-                if signature is None and signed:
-                    signature = _FOREIGN
                 made.append(_signed({"functionCall": _call(block)}, signature))
-                signature, signed = None, False
+                signature = None
             case Hosted():
                 made += _hosted(block, manner)
     return made
