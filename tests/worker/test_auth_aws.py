@@ -103,7 +103,7 @@ def test_a_signature_is_what_the_documentation_says(
 
 async def test_a_large_body_is_signed_alike(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(theirs, "get_current_datetime", lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
-    data = b"x" * 200_000
+    data = b"x" * 500_000
     made = await signed(authority, Aws("us-east-1", **OURS), data)
     headers = {
         "content-type": "application/json",

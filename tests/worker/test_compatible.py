@@ -1,5 +1,7 @@
 """Rows of providers that speak like OpenAI: where a deployment is reached, as whom, and how it is spoken to."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -294,3 +296,26 @@ def test_cache_breakpoints_go_to_those_who_have_them() -> None:
     told = call("openrouter", input=[{"role": "system", "content": [part]}, {"role": "user", "content": [part]}]).body
     marked = {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}
     assert [message["content"] for message in told["messages"]] == [[marked], [marked]]
+
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "compatible"
+WHOLE: Item = {
+    "model": "m",
+    "instructions": "Be brief.",
+    "input": [*CALLED, {"role": "developer", "content": "Be kind."}, {"role": "user", "content": "b"}],
+    "tools": [FUNCTION],
+    "tool_choice": "auto",
+    "reasoning": {"effort": "low"},
+    "max_output_tokens": 99,
+    "temperature": 0.5,
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_conversation_becomes_a_call_at_every_server(name: str) -> None:
+    """The files hold what goes out by Chat Completions. They were read before they were kept."""
+    request = {key: value for key, value in WHOLE.items() if key != "reasoning" or ROWS[name].reasons}
+    if "tools:function" in ROWS[name].parameters:
+        request = {key: value for key, value in request.items() if not key.startswith("tool")}
+    made = call(name, **request)
+    assert {"path": made.path, **made.body} == json.loads((GOLDEN / f"{name}.json").read_text())

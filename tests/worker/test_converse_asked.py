@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.rig.vendors.converse_rules import check
@@ -155,6 +155,7 @@ def told(turns: list[Any]) -> list[Item]:
     return made
 
 
+@settings(max_examples=300)
 @given(
     turns=st.lists(TURNS, max_size=8),
     vendor=st.sampled_from(sorted(MODELS)),
@@ -179,7 +180,7 @@ def test_whatever_is_asked_is_taken_or_refused_by_name(
     turns: list[Any], vendor: str, reasoning: Any, tools: bool | None, effort: str | None, asked: Item
 ) -> None:
     dialect = Converse(Facts(reasoning=reasoning, tools=tools), vendor)
-    given_ = {**asked, "input": told(turns), "reasoning": {"effort": effort}}
+    given_ = {**asked, "input": [*told(turns), {"role": "user", "content": "d"}], "reasoning": {"effort": effort}}
     try:
         made = call(dialect, given_, KEPT, MODELS[vendor])
     except InvalidRequest as error:
@@ -187,4 +188,4 @@ def test_whatever_is_asked_is_taken_or_refused_by_name(
     else:
         named = set()
         check("ConverseStream", MODELS[vendor], json.loads(json.dumps(made.body)), frozenset({"c2ln"}))
-    assert named <= {"input", "tool_choice", *asked, "reasoning.effort", "text.format"}
+    assert named <= {"tool_choice", *asked, "reasoning.effort", "text.format"}

@@ -132,13 +132,7 @@ def _answered(before: list[Json], content: list[Json]) -> Iterator[str]:
 def _claude(asked: Mapping[str, Any], signatures: frozenset[str]) -> Iterator[str]:
     fields, inference = asked.get("additionalModelRequestFields", {}), asked.get("inferenceConfig", {})
     thinking = fields.get("thinking", {}).get("type")
-    blocks = [block for message in asked["messages"] for block in message["content"]]
-    for block in blocks:
-        match block:
-            case {"reasoningContent": {"reasoningText": {"signature": signature}}} if signature not in signatures:
-                yield "Invalid `signature` in `thinking` block"
-            case {"reasoningContent": {"reasoningText": said}} if "signature" not in said:
-                yield "thinking.signature: Field required"
+    yield from _thoughts(asked["messages"], signatures)
     if thinking in ("enabled", "adaptive"):
         choice = {*asked.get("toolConfig", {}).get("toolChoice", {}), fields.get("tool_choice", {}).get("type")}
         if choice & {"any", "tool"}:
@@ -154,10 +148,26 @@ def _claude(asked: Mapping[str, Any], signatures: frozenset[str]) -> Iterator[st
         yield "The additional field tool_choice conflicts with an existing field."
 
 
+def _thoughts(messages: list[Json], signatures: frozenset[str]) -> Iterator[str]:
+    for message in messages:
+        if message["role"] == "assistant" and "reasoningContent" in message["content"][-1]:
+            yield "The final block in an assistant message cannot be `thinking`."
+    for block in (block for message in messages for block in message["content"]):
+        match block:
+            case {"reasoningContent": {"reasoningText": {"signature": signature}}} if signature not in signatures:
+                yield "Invalid `signature` in `thinking` block"
+            case {"reasoningContent": {"reasoningText": said}} if "signature" not in said:
+                yield "thinking.signature: Field required"
+
+
 def _budget(thinking: Json, inference: Json, messages: list[Json]) -> Iterator[str]:
     if not 1024 <= thinking["budget_tokens"] < inference.get("maxTokens", 64_000):
         yield "`max_tokens` must be greater than `thinking.budget_tokens`."
-    last = next((message for message in reversed(messages) if message["role"] == "assistant"), None)
-    running = any("toolResult" in block for block in messages[-1]["content"])
-    if last and running and "reasoningContent" not in last["content"][0]:
+    first: list[Json] = []
+    for message in reversed(messages):
+        if message["role"] == "assistant":
+            first = message["content"]
+        elif not any("toolResult" in block for block in message["content"]):
+            break
+    if first and "reasoningContent" not in first[0]:
         yield "Expected `thinking` or `redacted_thinking`, but found `tool_use`."

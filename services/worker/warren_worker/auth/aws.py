@@ -24,7 +24,7 @@ from warren_worker.credentials import Aws
 _PATIENCE = 10
 _LOOKED_UP = 300.0
 """Seconds that keys of AWS's chain are taken for good: it does not say until when they are, but none end sooner."""
-_INLINE = 64 * 1024
+_INLINE = 256 * 1024
 """Bytes that are signed in less time than a thread takes."""
 _SIGNED = ("content-type",)
 """Headers that are signed, beside `host` and AWS's own: another might be changed on its way."""

@@ -33,8 +33,8 @@ _ABOUT_MONEY = re.compile(
 )
 _TOO_LONG = re.compile(
     r"context.?(length|size|window|limit)|maximum prompt length|(prompt|input) is too long"
-    r"|input token count.{0,60}exceed|too many (input|prompt) tokens|maximum (number of )?input tokens|reduce the length of the (messages|prompt)"
-    r"|tokens`? \+ `?max_new_tokens",
+    r"|input token count.{0,60}exceed|too many (input|prompt) tokens|maximum (number of )?input tokens"
+    r"|reduce the length of the (messages|prompt)|tokens`? \+ `?max_new_tokens",
     re.IGNORECASE,
 )
 _ABOUT_OUTPUT = re.compile(r"\W*max_(completion_|output_)?tokens", re.IGNORECASE)

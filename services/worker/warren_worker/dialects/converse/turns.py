@@ -84,6 +84,7 @@ class Telling:
                 status = {"status": "error"} if block.failed else {}
                 content = list(self._content(block))
                 yield {"toolResult": {"toolUseId": tool_use_id(block.call_id), "content": content, **status}}
+                yield from self._behind(block)
             case Thought():
                 if self._facts.reasoning != "none":
                     yield from thoughts.shown(self._vendor, block)
@@ -97,7 +98,7 @@ class Telling:
             yield from self._points.behind(said.breakpoint, said.path)
 
     def _content(self, result: Result) -> Iterator[Item]:
-        """What a tool gave back. Nothing can be marked in there."""
+        """What a tool gave back."""
         nothing = True
         for part in result.content:
             if isinstance(part, Media):
@@ -108,6 +109,13 @@ class Telling:
                 yield {"text": part.text}
         if nothing:
             yield {"text": _NO_RESULT}
+
+    def _behind(self, result: Result) -> Iterator[Item]:
+        """The last mark in what a tool gave back stands behind all of it: inside there can be none."""
+        for part in reversed(result.content):
+            if isinstance(part.breakpoint, dict):
+                yield from self._points.behind(part.breakpoint, part.path)
+                return
 
 
 def runs_without_thoughts(messages: list[Item]) -> bool:
