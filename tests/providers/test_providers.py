@@ -44,9 +44,10 @@ WEATHER: Any = {
 every = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
-def those(wanted: str) -> pytest.MarkDecorator:
-    """The providers that have this."""
-    return pytest.mark.parametrize("case", [one for one in CASES if getattr(one, wanted)], ids=lambda case: case.name)
+def those(*wanted: str) -> pytest.MarkDecorator:
+    """The providers that have all of this."""
+    cases = [case for case in CASES if all(getattr(case, name) for name in wanted)]
+    return pytest.mark.parametrize("case", cases, ids=lambda case: case.name)
 
 
 @pytest.fixture
@@ -131,12 +132,10 @@ async def test_it_reasons(case: Case, client: AsyncOpenAI) -> None:
     assert THOUGHT in "".join(told)
 
 
-@those("reasons")
+@those("reasons", "tools")
 async def test_it_thinks_between_its_calls(case: Case, client: AsyncOpenAI, providers: Providers) -> None:
     """Who needs to see signed thoughts again refuses a conversation without them."""
     before = len(providers.vendors.refused)
-    if not case.tools:
-        pytest.skip("it calls no tools")
     asked: Any = {"model": f"{case.name}/loop", "tools": [LOOKUP], "reasoning": {"effort": "low", "summary": "auto"}}
     first = await client.responses.create(input="Does it rain?", **asked)
     (call,) = (item for item in first.output if item.type == "function_call")
@@ -168,10 +167,16 @@ async def test_it_tells_what_it_used(case: Case, client: AsyncOpenAI) -> None:
 
 
 @every
-@pytest.mark.parametrize(("script", "reason"), [("length", "max_output_tokens"), ("filter", "content_filter")])
-async def test_an_answer_may_be_cut(case: Case, script: str, reason: str, client: AsyncOpenAI) -> None:
-    if script == "filter" and not case.filters:
-        pytest.skip("it has no filter")
+async def test_an_answer_may_be_cut_by_its_limit(case: Case, client: AsyncOpenAI) -> None:
+    await cut(client, case, "length", "max_output_tokens")
+
+
+@those("filters")
+async def test_an_answer_may_be_cut_by_a_filter(case: Case, client: AsyncOpenAI) -> None:
+    await cut(client, case, "filter", "content_filter")
+
+
+async def cut(client: AsyncOpenAI, case: Case, script: str, reason: str) -> None:
     response = await client.responses.create(model=f"{case.name}/{script}", input="?", max_output_tokens=16)
     assert response.status == "incomplete"
     assert response.incomplete_details is not None

@@ -58,7 +58,7 @@ SEARCH = {"type": "web_search"}
 @pytest.mark.parametrize(
     ("facts", "request_", "param"),
     [
-        (Facts(), {"temperature": 0.5}, "temperature"),
+        (Facts(sampling="none"), {"temperature": 0.5}, "temperature"),
         (Facts(sampling="none"), {"top_p": 0.5}, "top_p"),
         (Facts(sampling="either"), {"temperature": 1.5}, "temperature"),
         (Facts(sampling="either"), {"temperature": 0.5, "top_p": 0.5}, "top_p"),
@@ -93,6 +93,13 @@ def test_what_happens_anyway_may_be_said() -> None:
     assert body(Facts(sampling="none"), **loud) == body(Facts(sampling="none"), reasoning={"effort": "low"})
     assert body(Facts(reasoning="none"), reasoning={"effort": "none", "summary": "auto"}) == body()
     assert body(BUDGET, reasoning={"effort": "none", "summary": "auto"}) == body()
+
+
+def test_a_model_that_nobody_knows_decides_itself_what_it_takes() -> None:
+    told = {"temperature": 1.5, "top_p": 0.5}
+    made = Messages().call(Conversation({"input": "hi", "reasoning": {"effort": "low"}, **told}, items("hi")), "m").body
+    assert {name: made[name] for name in told} == told
+    assert body(temperature=1)["temperature"] == 1
 
 
 def test_a_budget_stays_below_the_limit() -> None:

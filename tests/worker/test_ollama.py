@@ -176,7 +176,7 @@ ERRORS: list[tuple[int, str, str, int, str | None]] = [
     (429, "too many concurrent requests", "UpstreamRateLimited", 429, None),
     (429, "you have reached your weekly usage limit", "UpstreamQuotaExceeded", 429, None),
     (499, "request canceled", "UpstreamError", 502, None),
-    (500, "llama runner process has terminated at /home/of-ours", "UpstreamError", 502, None),
+    (500, "llama runner process has terminated at /srv/of-ours", "UpstreamError", 502, None),
     (502, "cannot reach the cloud", "UpstreamError", 502, None),
     (503, "server busy, please try again.", "UpstreamError", 502, None),
 ]

@@ -6,6 +6,7 @@ tool            text, then a call of `lookup` with {"q": "rain"}
 parallel        two calls of `lookup`
 bare            a call of `ping`, without arguments
 loop            thoughts and a call of the first tool; once there is a result, a text that quotes all results
+rounds          thoughts and two calls of `lookup`; then thoughts and a third; then a text that quotes all results
 json            a value that is valid against the schema that was asked for
 search          a hosted web search, and text that cites what it found
 length          text cut off at its limit
@@ -144,6 +145,17 @@ def _loop(asked: Asked) -> Script:
     return replace(Script((*thoughts, Use(name, {"q": "rain"})), "tool"), used=Used(reasoned=9 if thoughts else 0))
 
 
+def _rounds(asked: Asked) -> Script:
+    thoughts = (Think(THOUGHT),) if asked.thinks else ()
+    match len(asked.results):
+        case 0:
+            return Script((*thoughts, Use("lookup", {"q": "rain"}), Use("lookup", {"q": "sun"}, "call_2")), "tool")
+        case 2:
+            return Script((*thoughts, Use("lookup", {"q": "snow"}, "call_3")), "tool")
+        case _:
+            return _loop(asked)
+
+
 def _fitting(schema: dict[str, Any]) -> Any:
     """A value that is valid against a simple schema."""
     match schema.get("type"):
@@ -168,6 +180,7 @@ _SCRIPTS: dict[str, Script | Callable[[Asked], Script]] = {
     "parallel": Script((Use("lookup", {"q": "rain"}), Use("lookup", {"q": "sun"}, "call_2")), "tool"),
     "bare": Script((Use("ping", {}),), "tool"),
     "loop": _loop,
+    "rounds": _rounds,
     "json": _json,
     "search": Script((Search("rain in spain", URLS), Cited(ANSWER, URLS[0], "Spain"))),
     "length": Script((Say("It rains in"),), "length"),

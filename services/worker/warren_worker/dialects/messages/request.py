@@ -51,11 +51,12 @@ def counted(body: Item) -> Item:
 
 
 def _sampling(request: Mapping[str, Any], facts: Facts, *, thinks: bool) -> Item:
-    """1 happens anyway, and models refuse to be told anything else, unless it is known that they do not."""
-    made = {
-        name: request[name] for name in ("temperature", "top_p") if request.get(name) is not None and request[name] != 1
-    }
-    for name in made if facts.sampling in (None, "none") else ():
+    """1 happens anyway, and Claude refuses to be told more than it takes. Another's model is told all: it knows."""
+    given = {name: request[name] for name in ("temperature", "top_p") if request.get(name) is not None}
+    if facts.sampling is None:
+        return given
+    made = {name: value for name, value in given.items() if value != 1}
+    for name in made if facts.sampling == "none" else ():
         raise unsupported(name)
     if made.get("temperature", 0) > 1:
         raise unsupported("temperature", "more than 1 is not supported with this model")
