@@ -5,8 +5,8 @@ So no test has to remember to look, whichever client it drives.
 
 import asyncio
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from urllib.parse import urlsplit
 
 import h11
@@ -23,20 +23,32 @@ class Tap:
         self.checked = 0
         """Streams that were looked at."""
         self.complaints: list[str] = []
+        self._connections: set[asyncio.Task[None]] = set()
 
-    async def start(self) -> asyncio.Server:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        return server
+        try:
+            yield
+        finally:
+            server.close()
+            for connection in self._connections:
+                connection.cancel()
+            await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.create_task(self._serve(reader, writer))
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            answers, requests = await asyncio.open_connection(*self._target)
-        except OSError:
-            writer.close()
-            return
-        watch = _Watch(self._check)
-        await asyncio.gather(_pump(reader, requests, watch.asked), _pump(answers, writer, watch.answered))
+        async with closed(writer):
+            with suppress(OSError):
+                answers, requests = await asyncio.open_connection(*self._target)
+                async with closed(requests):
+                    watch = _Watch(self._check)
+                    await asyncio.gather(_pump(reader, requests, watch.asked), _pump(answers, writer, watch.answered))
 
     def _check(self, body: bytes) -> None:
         if not body.endswith(b"data: [DONE]\n\n"):
@@ -104,18 +116,24 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, see:
             see(data)
             await writer.drain()
     with suppress(OSError):
+        writer.write_eof()
+
+
+@asynccontextmanager
+async def closed(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+    """Closed in the end."""
+    try:
+        yield
+    finally:
         writer.close()
-        await writer.wait_closed()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 @contextmanager
 def tapped(url: str) -> Iterator[str]:
     """The URL by which to reach what is at this one. At the end, all streams that passed were legal."""
     tap = Tap(url)
-    with start_blocking_portal() as portal:
-        server = portal.call(tap.start)
-        try:
-            yield tap.url
-        finally:
-            portal.call(server.close)
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(tap.open()):
+        yield tap.url
     assert not tap.complaints, "\n\n".join(tap.complaints)
