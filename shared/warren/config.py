@@ -24,12 +24,25 @@ from pydantic_core import to_json
 
 from warren import located, naming
 from warren.compatible import ROWS
+from warren.deployments import Deployment
 from warren.located import Where, dotted, line_of
 from warren.params import Info, Params, Secret, SecretText, Strict
 from warren.requests import CreateResponse
+from warren.routing.rules import Rules
 from warren.settings import Complaint
 
-__all__ = ["PROVIDERS", "UNDROPPABLE", "Config", "Deployment", "Info", "Params", "Secret", "load", "parse"]
+__all__ = [
+    "PROVIDERS",
+    "UNDROPPABLE",
+    "Config",
+    "Deployment",
+    "HealthChecks",
+    "Info",
+    "Params",
+    "Secret",
+    "load",
+    "parse",
+]
 
 PROVIDERS = ROWS.keys() | {
     "anthropic", "azure", "azure_ai", "bedrock", "cohere", "gemini", "ollama", "openai", "vertex_ai",
@@ -68,18 +81,13 @@ class _File(Strict):
     litellm_settings: _Everywhere = _Everywhere()
 
 
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    """One way to have a model answered."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthChecks:
+    """What the configuration says about asking deployments whether they answer, unasked."""
 
-    id: str
-    group: str
-    """The name clients ask for."""
-    provider: str
-    model: str
-    """What the provider calls it."""
-    params: Params
-    info: Info = field(default_factory=Info)
+    background: bool = False
+    interval: float = 300.0
+    """Seconds from one round to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,14 @@ class Config:
     master_key: Secret | None = None
     reports: tuple[str, ...] = ()
     """What of the file has no effect, a sentence each, with its line."""
+    rules: Rules = field(default_factory=Rules)
+    health: HealthChecks = field(default_factory=HealthChecks)
+    litellm_headers: bool = False
+    """Answers have LiteLLM's headers, too."""
+    variables: Mapping[str, Secret] = field(default_factory=dict)
+    """`environment_variables`; what the environment has goes before."""
+    files: tuple[Path, ...] = ()
+    """All that it was read from."""
 
     def group(self, model: str) -> list[Deployment]:
         return [deployment for deployment in self.deployments.values() if deployment.group == model]

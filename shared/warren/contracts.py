@@ -101,6 +101,57 @@ class Blob(Contract):
     pieces: int
 
 
+class Target(Contract):
+    """Where a request goes on: a group or a deployment, and the fields of the request that are other ones there."""
+
+    model: str
+    overrides: dict[str, Any] = Field(default_factory=dict)
+
+
+class Knobs(Contract):
+    """What a request says about its way; nothing of it is sent to a provider. Times are in seconds.
+
+    Fallbacks are by the name of the group that failed, `*` for any; None leaves them to the configuration.
+    """
+
+    fallbacks: dict[str, tuple[Target, ...]] | None = None
+    context_window_fallbacks: dict[str, tuple[Target, ...]] | None = None
+    content_policy_fallbacks: dict[str, tuple[Target, ...]] | None = None
+    disable_fallbacks: bool = False
+    num_retries: int | None = None
+    timeout: float | None = None
+    stream_timeout: float | None = None
+    tags: tuple[str, ...] = ()
+    drop_params: bool | None = None
+    mock_response: str | None = None
+    mock_testing: Literal["fallbacks", "context_window", "content_policy", "rate_limit"] | None = None
+    """The first group fails in this way without being asked."""
+    session: str | None = None
+    """What the caller says belongs together, beside `previous_response_id`."""
+
+
+class Walked(Contract):
+    """How far a job is on its way through groups and deployments, when another worker goes on."""
+
+    at: Target
+    """The group (or deployment) that is being asked."""
+    plan: tuple[str, ...]
+    """Deployments of it, in the order to ask them."""
+    asked: tuple[str, ...] = ()
+    """Those that were, in this round through the plan."""
+    tries: int = 0
+    """Calls made in this group."""
+    retries: int = 0
+    """Tries after the first of each group, in all."""
+    seen: tuple[str, ...] = ()
+    """Groups that were begun, this one among them."""
+    ahead: tuple[Target, ...] = ()
+    """Where to go on if this one fails, too."""
+    error: dict[str, Any] | None = None
+    """What the last try ended with, as `WarrenError.detail`."""
+    status: int | None = None
+
+
 class Job(Message):
     """One model call, complete in itself: a worker needs nothing else to run it.
 
@@ -127,6 +178,9 @@ class Job(Message):
     conversation: str | None = None
     split: int | None = None
     blob: Blob | None = None
+    knobs: Knobs = Field(default_factory=Knobs)
+    walked: Walked | None = None
+    """Where to go on, of a job that was handed over; None: at the beginning of the plan."""
 
     @property
     def request(self) -> bytes:

@@ -77,7 +77,19 @@ class Params(Strict):
     num_retries: Annotated[int, Field(ge=0)] | None = None
     extra_headers: dict[str, SecretText] = Field(default_factory=dict)
     extra_body: dict[str, Any] = Field(default_factory=dict)
-    weight: Annotated[float, Field(gt=0)] | None = None
+    weight: Annotated[float, Field(ge=0)] | None = None
+    order: int | None = None
+    """Deployments of a lower one are asked first."""
+    tags: Names = Field(default_factory=list)
+    rpm: Annotated[int, Field(ge=0)] | None = None
+    """Requests in a minute."""
+    tpm: Annotated[int, Field(ge=0)] | None = None
+    """Tokens in a minute."""
+    max_parallel_requests: Annotated[int, Field(ge=1)] | None = None
+    cooldown_time: Annotated[float, Field(ge=0)] | None = None
+    litellm_credential_name: str | None = None
+    mock_response: str | None = None
+    """What it answers, without any call."""
     drop_params: bool | None = None
     additional_drop_params: Names = Field(default_factory=list)
     allowed_openai_params: Names = Field(default_factory=list)
@@ -115,6 +127,15 @@ class Info(Strict):
 
     id: str | None = None
     mode: str | None = None
+    discoverable: bool = True
+    """Whether its group is listed."""
+    blocked: bool = False
+    """It is not asked."""
+    allowed_fails: Annotated[int, Field(ge=0)] | None = None
+    allowed_fails_policy: dict[str, int] | None = None
+    health_check_model: str | None = None
+    """What a health check asks for, where the deployment is a wildcard."""
+    disable_background_health_check: bool = False
     base_model: str | None = None
     """What is known of this model holds for the deployment: on Azure a deployment's name says nothing."""
     supported_endpoints: list[str] | None = None

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warren.config import Deployment, Params
-from warren.routing import plan
+from warren.routing.planning import plan
 
 CHANCES = st.floats(0, 1, exclude_min=True)
 WEIGHTS = st.none() | st.floats(0, exclude_min=True)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
-from warren import blobs, requests, routing
+from warren import blobs, requests
 from warren.bus import LEDGER_ASK, LEDGER_WRITE
 from warren.contracts import Enter, Entered, Held, Job, Locate, Located, Open, Opened, encode
 from warren.errors import (
@@ -25,6 +25,7 @@ from warren.errors import (
 )
 from warren.requests import CreateResponse
 from warren.responses import TERMINAL
+from warren.routing import planning
 from warren_gateway import repeated
 from warren_gateway.flight import Flight
 from warren_gateway.gateway import Gateway, of
@@ -152,7 +153,7 @@ async def planned(
     held = None
     if previous is not None:
         held = (await _locate(gateway, account, previous)).held
-    plan = routing.plan(
+    plan = planning.plan(
         group,
         chances=[1 - random() for _ in group],
         holder=held.deployment if held is not None else None,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from warren.config import Deployment
+from warren.deployments import Deployment
 
 
 def plan(deployments: Sequence[Deployment], *, chances: Sequence[float], holder: str | None = None) -> list[str]:
