@@ -716,6 +716,73 @@ class Ask(Message):
     blob: Blob | None = None
 
 
+class Gauge(Contract):
+    """What one worker has to do with a deployment. Counts are of the last minute."""
+
+    deployment: str
+    in_flight: int = 0
+    requests: int = 0
+    succeeded: int = 0
+    tokens: int = 0
+    first_event: float | None = None
+    """Mean seconds to the first event, of the latest calls; what a call that had none took counts as well."""
+    per_token: float | None = None
+    """Mean seconds for a token of output, of the latest calls."""
+    samples: int = 0
+    """Calls that the means are of."""
+
+
+class Pulse(Message):
+    """A process lives. Told on the topic ROUTING every second while there is something new, every few seconds else."""
+
+    kind: Literal["pulse"] = "pulse"
+    address: str
+    service: str
+    version: str
+    slots: int
+    """Jobs that it takes at a time."""
+    in_flight: int
+    gauges: tuple[Gauge, ...] = ()
+    """Deployments that it has called in the last minute, or has samples of."""
+
+
+class Failed(Message):
+    """A call of a deployment failed, through no fault of the request. Told on the topic ROUTING."""
+
+    kind: Literal["failed"] = "failed"
+    deployment: str
+    address: str
+    """Of who called it: he knows."""
+    status: int | None = None
+    """The provider's HTTP status; None when there was no answer."""
+    code: str | None = None
+    """Ours for what went wrong."""
+    retry_after: float | None = None
+    """Seconds that the provider asks for."""
+
+
+class Cooldown(Message):
+    """Leave this deployment alone until then. Told on the topic ROUTING; a long one is kept by the ledger, too."""
+
+    kind: Literal["cooldown"] = "cooldown"
+    deployment: str
+    until: float
+    """Seconds since the epoch."""
+    code: str | None = None
+    """Of the failure that was one too many."""
+
+
+class Survey(Message):
+    """What holds at the moment of what was told on ROUTING, for who has not heard it."""
+
+    kind: Literal["survey"] = "survey"
+
+
+class Surveyed(Message):
+    kind: Literal["surveyed"] = "surveyed"
+    cooldowns: tuple[Cooldown, ...] = ()
+
+
 class Delete(Message):
     kind: Literal["delete"] = "delete"
     response_id: str
@@ -805,6 +872,11 @@ AnyMessage = Annotated[
     | Withdraw
     | Done
     | Ask
+    | Pulse
+    | Failed
+    | Cooldown
+    | Survey
+    | Surveyed
     | Delete
     | Deleted
     | Cancel

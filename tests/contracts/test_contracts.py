@@ -25,6 +25,7 @@ from warren.contracts import (
     Claim,
     Claimed,
     ConversationState,
+    Cooldown,
     Delete,
     DeleteConversation,
     Deleted,
@@ -33,12 +34,14 @@ from warren.contracts import (
     Done,
     Enter,
     Entered,
+    Failed,
     Fault,
     Fetch,
     FetchConversation,
     Fetched,
     FetchItem,
     Flag,
+    Gauge,
     Head,
     Held,
     Job,
@@ -58,10 +61,13 @@ from warren.contracts import (
     Part,
     Ping,
     Pong,
+    Pulse,
     Rebuild,
     Rebuilt,
     Recorded,
     Resume,
+    Survey,
+    Surveyed,
     Tail,
     Tailed,
     Undecodable,
@@ -77,6 +83,7 @@ from warren.contracts import (
 GOLDEN = Path(__file__).parent / "golden"
 KINDS: list[type[Message]] = list(get_args(get_args(AnyMessage)[0]))
 ID, ATTEMPT, CONVERSATION = "resp_0ch3k5q0", "att_0ch3k5q1", "conv_0ch3k5q2"
+COOLDOWN = Cooldown(deployment="gpt-5-0123456789ab", until=1763000600.25, code="insufficient_quota")
 
 MESSAGES: list[Message] = [
     Job(
@@ -216,6 +223,35 @@ MESSAGES: list[Message] = [
         blob=Blob(name="request", size=9, sha256="00", pieces=1),
         payload=b"{}",
     ),
+    Pulse(
+        address="inbox.worker_1",
+        service="worker",
+        version="0.1.0",
+        slots=256,
+        in_flight=2,
+        gauges=(
+            Gauge(
+                deployment="gpt-5-0123456789ab",
+                in_flight=1,
+                requests=12,
+                succeeded=11,
+                tokens=3456,
+                first_event=0.25,
+                per_token=0.0125,
+                samples=11,
+            ),
+        ),
+    ),
+    Failed(
+        deployment="gpt-5-0123456789ab",
+        address="inbox.worker_1",
+        status=429,
+        code="rate_limit_exceeded",
+        retry_after=2.5,
+    ),
+    COOLDOWN,
+    Survey(),
+    Surveyed(cooldowns=(COOLDOWN,)),
 ]
 
 

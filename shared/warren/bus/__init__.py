@@ -20,6 +20,8 @@ RESUME = "resume"
 """The topic on which workers are told what is about a stream, or a question, whose worker is not known."""
 LOGGED = "logged"
 """The topic on which the ledger tells which logs have grown."""
+ROUTING = "routing"
+"""The topic on which processes tell how deployments do."""
 DELIVERY_LIMIT = 20
 """How often a message comes back before it is taken for poison. A backstop only: every give-back counts."""
 MAX_MESSAGE = 15 * 1024 * 1024
