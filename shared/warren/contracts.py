@@ -783,6 +783,52 @@ class Surveyed(Message):
     cooldowns: tuple[Cooldown, ...] = ()
 
 
+class Limits(Contract):
+    """What may be asked of a deployment, by all together; None is no limit."""
+
+    rpm: int | None = None
+    """Requests in any 60 seconds."""
+    tpm: int | None = None
+    """Tokens in any 60 seconds."""
+    parallel: int | None = None
+    """Requests at a time."""
+
+    def __bool__(self) -> bool:
+        return (self.rpm, self.tpm, self.parallel) != (None, None, None)
+
+
+class Permit(Message):
+    """May this deployment be called now? The same `permit_id` is the same call, however often it is asked for."""
+
+    kind: Literal["permit"] = "permit"
+    permit_id: str
+    deployment: str
+    limits: Limits
+    tokens: int = 0
+    """What it is likely to use."""
+    granted: bool = False
+    """It was, and the call still runs: only its lease is made longer."""
+
+
+class Permitted(Message):
+    """The lease of a call that was granted lasts for `seconds`, unless it is made longer or released."""
+
+    kind: Literal["permitted"] = "permitted"
+    granted: bool
+    seconds: float = 0.0
+    retry_after: float | None = None
+    """Seconds until it is worth asking again; None of what was not granted: it is too large ever to be."""
+
+
+class Release(Message):
+    """The call is over. `tokens` is what it used; None, nobody knows, and what was likely stands."""
+
+    kind: Literal["release"] = "release"
+    permit_id: str
+    deployment: str
+    tokens: int | None = None
+
+
 class Delete(Message):
     kind: Literal["delete"] = "delete"
     response_id: str
@@ -877,6 +923,9 @@ AnyMessage = Annotated[
     | Cooldown
     | Survey
     | Surveyed
+    | Permit
+    | Permitted
+    | Release
     | Delete
     | Deleted
     | Cancel

@@ -18,6 +18,7 @@ from warren.contracts import (
     Chunks,
     Claim,
     Claimed,
+    Cooldown,
     Delete,
     DeleteConversation,
     Deleted,
@@ -44,9 +45,12 @@ from warren.contracts import (
     OpenConversation,
     Outcome,
     Part,
+    Permit,
     Ping,
     Pong,
     Rebuild,
+    Release,
+    Survey,
     Tail,
     UpdateConversation,
     Withdraw,
@@ -60,8 +64,10 @@ from warren_ledger.conversations import Conversations
 from warren_ledger.ends import Ends
 from warren_ledger.lists import Lists
 from warren_ledger.patience import until_there, until_up
+from warren_ledger.permits import Permits
 from warren_ledger.recall import Recall
 from warren_ledger.runs import WINDOW, Detached
+from warren_ledger.standing import Standing
 from warren_ledger.store import Record, Store
 
 T = TypeVar("T")
@@ -120,6 +126,8 @@ class Ledger:
         self._conversations = conversations
         self._lists = Lists(store, self._if_coming)
         self._recall = Recall(store, self._if_coming)
+        self._permits = Permits(store.notes)
+        self._standing = Standing(store.notes)
         self._longest = longest + _MARGIN
 
     async def write(self, delivery: Delivery) -> Message | None:
@@ -140,6 +148,9 @@ class Ledger:
                     return Done()
                 case Delete():
                     return await self._delete(message)
+                case Cooldown():
+                    await until_up(lambda: self._standing.cool(message))
+                    return Done()
                 case (
                     OpenConversation() | UpdateConversation() | DeleteConversation()
                     | AddItems() | DeleteItem() | Enter() | Leave()
@@ -170,6 +181,10 @@ class Ledger:
                     return await self._conversations.answer(message)
                 case ListInputs() | ListResponses():
                     return await self._lists.answer(message)
+                case Permit() | Release():
+                    return await self._permits.answer(message)
+                case Survey():
+                    return await self._standing.survey()
                 case Ping():
                     return await self._pong()
         raise InvalidRequest(f"The ledger does not answer a {message.kind}.")
