@@ -19,6 +19,7 @@ WarrenError
 ├── DeadlineExceeded
 ├── Interrupted               the attempt that had shown output is gone
 ├── Cancelled
+├── Limited                   a limit of ours lets no provider be asked
 └── UpstreamError             the provider failed
     ├── UpstreamRefused       … and will say no again
     ├── UpstreamAuth          … because it does not accept our key
@@ -248,3 +249,13 @@ class UpstreamTruncated(UpstreamError):
     """The provider's stream ended without saying how. What came until then is kept."""
 
     code = "upstream_truncated"
+
+
+class Limited(WarrenError):
+    """What the configuration allows of a deployment is used up; the provider was not asked. `retry_after` says when
+    there may be room, in seconds; without it, there is never any for so large a request.
+    """
+
+    status = 429
+    code = "rate_limit_exceeded"
+    type = "rate_limit_error"

@@ -10,6 +10,7 @@ from warren.config import Config
 from warren.contracts import Message, Ping, Pong
 from warren.errors import BusUnavailable, CallTimeout, LedgerUnavailable, Overloaded, WarrenError
 from warren.ids import Signer
+from warren.routing.board import Board
 from warren_gateway.auth import Keys
 from warren_gateway.dispatch import Dispatch
 from warren_gateway.room import Room
@@ -33,6 +34,8 @@ class Gateway:
     request_timeout: float
     background_timeout: float
     websocket_seconds: float = 3600.0
+    board: Board = field(default_factory=Board)
+    """How deployments do, as far as it is known here."""
     room: Room = field(default_factory=lambda: Room(256 * 1024 * 1024))
     draining: bool = False
     _states: dict[str, str] = field(default_factory=dict)

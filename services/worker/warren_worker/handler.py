@@ -27,6 +27,7 @@ from warren.seal import Sealer
 from warren_worker.ask import answer
 from warren_worker.claims import GRACE, claim
 from warren_worker.endings import deliver, refuse
+from warren_worker.fleet import Fleet
 from warren_worker.inputs import whole
 from warren_worker.journal import Journal, Silence
 from warren_worker.provider import Endpoint, endpoint
@@ -56,8 +57,10 @@ class Worker:
         environ: Mapping[str, str],
         reload: Callable[[], Config],
         sealer: Sealer | None = None,
+        fleet: Fleet | None = None,
     ) -> None:
         self._bus = bus
+        self.fleet = fleet or Fleet(bus, config, slots=0)
         self._upstream = upstream
         self._config = config
         self._environ = environ
@@ -125,6 +128,7 @@ class Worker:
     def restored(self) -> None:
         """The broker is back."""
         self._relay.announce()
+        self.fleet.restored()
 
     async def flushed(self) -> None:
         """Wait until all that was written has left."""
@@ -257,9 +261,12 @@ async def working(
     Without a `sealer`, requests that need something sealed are refused.
     """
     async with AsyncExitStack() as stack:
-        upstream = await stack.enter_async_context(connect(patience, concurrency * max(1, len(providers)), reach))
-        worker = Worker(bus, upstream, config, environ, reload, sealer)
+        slots = concurrency * max(1, len(providers))
+        fleet = Fleet(bus, config, slots=slots)
+        upstream = await stack.enter_async_context(connect(patience, slots, reach, fleet))
+        worker = Worker(bus, upstream, config, environ, reload, sealer, fleet)
         await stack.enter_async_context(bus.inbox(worker.receive, restored=worker.restored))
+        await stack.enter_async_context(fleet.open())
         await stack.enter_async_context(bus.listen([RESUME], worker.receive))
         stack.push_async_callback(worker.flushed)
         watch = asyncio.create_task(worker.watch())
