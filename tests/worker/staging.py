@@ -32,6 +32,8 @@ from warren.contracts import (
     Rebuild,
     Rebuilt,
     Recorded,
+    Survey,
+    Surveyed,
     Withdraw,
 )
 from warren.responses import Item
@@ -57,6 +59,8 @@ class Ledger:
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def handle(self, delivery: Delivery) -> Message | None:
+        if isinstance(delivery.message, Survey):
+            return Surveyed()
         if self.first is not None:
             await self.first(delivery.message)
         async with self.changed:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict, defaultdict
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from time import monotonic, time
 from typing import Any
@@ -309,10 +309,16 @@ def _interrupted() -> Interrupted:
 
 
 @asynccontextmanager
-async def dispatching(bus: Bus) -> AsyncIterator[Dispatch]:
-    """A dispatch that hears what workers say while open."""
+async def dispatching(bus: Bus, restored: Callable[[], None] | None = None) -> AsyncIterator[Dispatch]:
+    """A dispatch that hears what workers say while open. `restored` is called, too, when the broker is back."""
     dispatch = Dispatch(bus)
-    async with bus.inbox(dispatch.receive, restored=dispatch.restored):
+
+    def back() -> None:
+        dispatch.restored()
+        if restored is not None:
+            restored()
+
+    async with bus.inbox(dispatch.receive, restored=back):
         watch = asyncio.create_task(dispatch.watch())
         try:
             yield dispatch

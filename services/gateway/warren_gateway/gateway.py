@@ -35,9 +35,10 @@ class Gateway:
     request_timeout: float
     background_timeout: float
     websocket_seconds: float = 3600.0
+    board: Board = field(default_factory=Board)
+    """How deployments do, as far as it is known here."""
     room: Room = field(default_factory=lambda: Room(256 * 1024 * 1024))
     draining: bool = False
-    board: Board = field(default_factory=Board)
     _states: dict[str, str] = field(default_factory=dict)
     _asked_at: float = -_STATES_FRESH
 

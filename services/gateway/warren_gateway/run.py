@@ -6,7 +6,10 @@ from contextlib import asynccontextmanager
 
 from warren.bus import Bus
 from warren.config import Config
+from warren.hearing import Hearing
 from warren.ids import Signer
+from warren.routing import cooling
+from warren.routing.board import Board
 from warren.settings import secret_keys
 from warren_gateway.app import build
 from warren_gateway.auth import Keys
@@ -27,7 +30,9 @@ async def gateway(bus: Bus, config: Config, settings: HttpSettings, key: str | N
     """
     guard(settings.host, key)
     bound = listen(settings.host, settings.port)
-    async with dispatching(bus) as dispatch, following(bus) as logs:
+    board = Board(cooling.terms(config.rules, config.deployments.values()).get)
+    ears = Hearing(bus, board)
+    async with dispatching(bus, ears.restored) as dispatch, following(bus) as logs, ears.open():
         state = Gateway(
             bus=bus,
             dispatch=dispatch,
@@ -38,6 +43,7 @@ async def gateway(bus: Bus, config: Config, settings: HttpSettings, key: str | N
             request_timeout=settings.request_timeout,
             background_timeout=settings.background_timeout,
             websocket_seconds=settings.websocket_seconds,
+            board=board,
             room=Room(settings.body_memory * 1024 * 1024),
         )
         async with serving(build(state), bound, drain=settings.drain):

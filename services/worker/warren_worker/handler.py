@@ -23,12 +23,12 @@ from warren.errors import (
     WarrenError,
 )
 from warren.outbound import PUBLIC, Reach
-from warren.routing.board import Board
 from warren.routing.planning import Router
 from warren.seal import Sealer
 from warren_worker.ask import answer
 from warren_worker.claims import GRACE, claim
 from warren_worker.endings import deliver, refuse
+from warren_worker.fleet import Fleet
 from warren_worker.inputs import whole
 from warren_worker.journal import Journal, Silence
 from warren_worker.provider import Endpoint, endpoint
@@ -58,14 +58,15 @@ class Worker:
         environ: Mapping[str, str],
         reload: Callable[[], Config],
         sealer: Sealer | None = None,
+        fleet: Fleet | None = None,
     ) -> None:
         self._bus = bus
+        self.fleet = fleet or Fleet(bus, config, slots=0)
         self._upstream = upstream
         self._config = config
         self._environ = environ
         self._reload = reload
         self._sealer = sealer
-        self._board = Board()
         self._endpoints: dict[tuple[str, str, str], Endpoint] = {}
         self._relay = Relay(bus)
         self._journal = Journal(bus)
@@ -130,6 +131,7 @@ class Worker:
     def restored(self) -> None:
         """The broker is back."""
         self._relay.announce()
+        self.fleet.restored()
 
     async def flushed(self) -> None:
         """Wait until all that was written has left."""
@@ -240,7 +242,7 @@ class Worker:
         """
         if any(name not in self._config.deployments for name in plan):
             self._config = self._reload()
-        return Router(self._config.groups, self._config.rules, self._board)
+        return Router(self._config.groups, self._config.rules, self.fleet.board)
 
     async def _find(self, one: Deployment) -> Endpoint:
         """How to reach a deployment."""
@@ -269,9 +271,12 @@ async def working(
     Without a `sealer`, requests that need something sealed are refused.
     """
     async with AsyncExitStack() as stack:
-        upstream = await stack.enter_async_context(connect(patience, concurrency * max(1, len(providers)), reach))
-        worker = Worker(bus, upstream, config, environ, reload, sealer)
+        slots = concurrency * max(1, len(providers))
+        fleet = Fleet(bus, config, slots=slots)
+        upstream = await stack.enter_async_context(connect(patience, slots, reach, fleet))
+        worker = Worker(bus, upstream, config, environ, reload, sealer, fleet)
         await stack.enter_async_context(bus.inbox(worker.receive, restored=worker.restored))
+        await stack.enter_async_context(fleet.open())
         await stack.enter_async_context(bus.listen([RESUME], worker.receive))
         stack.push_async_callback(worker.flushed)
         watch = asyncio.create_task(worker.watch())

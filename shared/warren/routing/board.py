@@ -82,6 +82,11 @@ class Board:
                 self._cool(message)
         return None
 
+    def counts(self, failed: Failed) -> bool:
+        """Whether this failure says anything about its deployment."""
+        terms = self._terms(failed.deployment)
+        return terms is not None and cooling.counts(cause(failed.code, failed.status), terms)
+
     def sent(self, deployment: str, now: float) -> None:
         """A request is on its way there: it counts as in flight until the pulse of who works on it says so."""
         self._of(deployment).sent.append(now)
