@@ -206,6 +206,12 @@ class Head(Contract):
     tries: int = 1
     """Upstream calls made so far."""
     dropped: tuple[str, ...] = ()
+    group: str | None = None
+    """The name of the model that is asked: a fallback's, if it came to that."""
+    retries: int = 0
+    fallbacks: int = 0
+    api_base: str | None = None
+    """Where the deployment is."""
 
 
 class Flag(IntFlag):

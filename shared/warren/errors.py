@@ -15,7 +15,8 @@ WarrenError
 │   │   ├── Unroutable
 │   │   └── PublishUnknown
 │   ├── CallTimeout
-│   └── LedgerUnavailable
+│   ├── LedgerUnavailable
+│   └── DeploymentsCoolingDown
 ├── DeadlineExceeded
 ├── Interrupted               the attempt that had shown output is gone
 ├── Cancelled
@@ -179,6 +180,12 @@ class LedgerUnavailable(Unavailable):
     code = "ledger_unavailable"
 
 
+class DeploymentsCoolingDown(Unavailable):
+    """All that could answer have failed so often that they are left alone for a while."""
+
+    code = "deployments_cooling_down"
+
+
 class DeadlineExceeded(WarrenError):
     status = 504
     code = "deadline_exceeded"
@@ -257,5 +264,5 @@ class Limited(WarrenError):
     """
 
     status = 429
-    code = "rate_limit_exceeded"
+    code = "deployment_limit_reached"
     type = "rate_limit_error"

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import to_json
 
-_ENVIRON = "os.environ/"
+ENVIRON = "os.environ/"
 
 
 class Secret(str):
@@ -22,14 +22,14 @@ class Secret(str):
 
     def resolve(self, environ: Mapping[str, str]) -> str | None:
         """The value itself; None if it refers to a variable that is not set."""
-        if self.startswith(_ENVIRON):
-            return environ.get(self.removeprefix(_ENVIRON)) or None
+        if self.startswith(ENVIRON):
+            return environ.get(self.removeprefix(ENVIRON)) or None
         return str(self)
 
     @property
     def variable(self) -> str | None:
         """The variable it refers to."""
-        return self.removeprefix(_ENVIRON) if self.startswith(_ENVIRON) else None
+        return self.removeprefix(ENVIRON) if self.startswith(ENVIRON) else None
 
 
 SecretText = Annotated[Any, BeforeValidator(lambda value: Secret(_text(value)))]

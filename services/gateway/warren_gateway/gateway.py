@@ -11,6 +11,7 @@ from warren.contracts import Message, Ping, Pong
 from warren.errors import BusUnavailable, CallTimeout, LedgerUnavailable, Overloaded, WarrenError
 from warren.ids import Signer
 from warren.routing.board import Board
+from warren.routing.planning import Router
 from warren_gateway.auth import Keys
 from warren_gateway.dispatch import Dispatch
 from warren_gateway.room import Room
@@ -40,6 +41,10 @@ class Gateway:
     draining: bool = False
     _states: dict[str, str] = field(default_factory=dict)
     _asked_at: float = -_STATES_FRESH
+
+    @property
+    def router(self) -> Router:
+        return Router(self.config.groups, self.config.rules, self.board)
 
     def owns(self, account: str, id_: str, prefix: str) -> bool:
         """Whether this account was given this id, and for something of this kind."""

@@ -20,8 +20,9 @@ from warren.requests.limits import LARGEST
 from warren.responses import Item
 from warren_gateway import creating, frames, repeated
 from warren_gateway.flight import Flight
-from warren_gateway.frames import Memory, Order
+from warren_gateway.frames import Memory
 from warren_gateway.gateway import Gateway
+from warren_gateway.orders import Order
 from warren_gateway.server import LEAVING
 
 log = structlog.get_logger("warren.gateway")
@@ -150,7 +151,7 @@ class Session:
             made, memory = frames.continued(made, memory), None
         elif memory is not None:
             before = await self._history(memory)
-        ready = await creating.prepare(self._gateway, self._account, made.wanted, made.body, before=before, stream=True)
+        ready = await creating.prepare(self._gateway, self._account, made, before=before, stream=True)
         with telemetry.span("response.create", SpanKind.SERVER, response_id=ready.job.response_id):
             flight = await creating.launch(self._gateway, ready)
         try:

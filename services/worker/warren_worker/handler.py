@@ -1,7 +1,7 @@
 """The worker: takes jobs, makes sure that only one attempt at each is shown, and answers for what it has sent."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from time import monotonic, time
 
@@ -12,6 +12,7 @@ from warren import telemetry
 from warren.bus import LEDGER_WRITE, RESUME, Bus, Delivery
 from warren.config import Config
 from warren.contracts import Ask, Cancel, Fetched, Job, Message, Ping, Pong, Resume
+from warren.deployments import Deployment
 from warren.errors import (
     BusUnavailable,
     CallTimeout,
@@ -19,15 +20,16 @@ from warren.errors import (
     DeadlineExceeded,
     LedgerUnavailable,
     Unroutable,
-    UpstreamUnreachable,
     WarrenError,
 )
 from warren.outbound import PUBLIC, Reach
+from warren.routing.planning import Router
 from warren.seal import Sealer
 from warren_worker.ask import answer
 from warren_worker.claims import GRACE, claim
 from warren_worker.endings import deliver, refuse
 from warren_worker.fleet import Fleet
+from warren_worker.handing import Handing
 from warren_worker.inputs import whole
 from warren_worker.journal import Journal, Silence
 from warren_worker.provider import Endpoint, endpoint
@@ -69,7 +71,7 @@ class Worker:
         self._environ = environ
         self._reload = reload
         self._sealer = sealer
-        self._endpoints: dict[str, Endpoint] = {}
+        self._endpoints: dict[tuple[str, str, str], Endpoint] = {}
         self._relay = Relay(bus)
         self._journal = Journal(bus)
         self._silence = Silence()
@@ -108,7 +110,9 @@ class Worker:
 
     async def _answer(self, ask: Ask) -> Message:
         """The answer to a question, for as long as somebody waits for it."""
-        asking = asyncio.create_task(answer(ask, self._bus, self._upstream, self._find, self._sealer))
+        asking = asyncio.create_task(
+            answer(ask, self._bus, self._upstream, self._find, self._router(ask.plan), self._sealer)
+        )
         self._asks[ask.response_id] = asking
         try:
             return await asking
@@ -195,8 +199,9 @@ class Worker:
                 return
             else:
                 async with self._large if job.blob is not None else nullcontext():
+                    handing = Handing(self._bus, job, stream, self.taking.__contains__)
                     job = await whole(self._bus, job, _BLOB_PATIENCE[job.detached])
-                    await self._run(job, stream)
+                    await self._run(job, stream, handing)
         except LedgerUnavailable as error:
             await refuse(self._bus, job, stream, error)
         except Exception:
@@ -219,8 +224,9 @@ class Worker:
             case gateway:
                 return self._relay.open(gateway, job.response_id, attempt)
 
-    async def _run(self, job: Job, stream: Stream) -> None:
-        run = Run(job, self._bus, self._upstream, self._find, stream, stream.sequence, self._sealer)
+    async def _run(self, job: Job, stream: Stream, handing: Handing) -> None:
+        router = self._router(job.plan)
+        run = Run(job, self._bus, self._upstream, self._find, router, stream, stream.sequence, self._sealer, handing)
         self._runs[job.response_id] = run
         if (superseded := self._stopped.get(job.response_id)) is not None:
             run.cancel(superseded=superseded)
@@ -240,15 +246,21 @@ class Worker:
             deliver(self._bus, job, stream, leave.stored)
         return leave.verdict == "run"
 
-    async def _find(self, name: str) -> Endpoint:
-        """The endpoint of a deployment. One that is not known may be newer than the file as it was read."""
-        if name not in self._endpoints:
-            if name not in self._config.deployments:
-                self._config = self._reload()
-            if name not in self._config.deployments:
-                raise UpstreamUnreachable(f"The deployment {name!r} is not in this worker's configuration.")
-            self._endpoints[name] = endpoint(self._config.deployments[name], self._environ)
-        return self._endpoints[name]
+    def _router(self, plan: Iterable[str]) -> Router:
+        """What the ways of jobs are decided by. A plan with somebody who is not known may be newer than the file as it
+        was read.
+        """
+        if any(name not in self._config.deployments for name in plan):
+            self._config = self._reload()
+        return Router(self._config.groups, self._config.rules, self.fleet.board)
+
+    async def _find(self, one: Deployment) -> Endpoint:
+        """How to reach a deployment."""
+        place = one.id, one.provider, one.model
+        if (found := self._endpoints.get(place)) is None:
+            environ = self._config.environ(self._environ)
+            found = self._endpoints[place] = endpoint(one, environ)
+        return found
 
 
 @asynccontextmanager

@@ -15,6 +15,8 @@ Strategy = Literal[
     "usage-based-routing-v2",
     "cost-based-routing",
 ]
+Affinity = Literal["session", "account", "prompt"]
+"""What belongs together: what the caller says does, one account's, what has one `prompt_cache_key`."""
 Fallbacks = Mapping[str, tuple[Target, ...]]
 """By the name of a group, where to go on when it fails; `*` stands for all that are not named."""
 
@@ -120,5 +122,7 @@ class Rules:
     """Deployments that take less input than there is are left out."""
     default_max_parallel_requests: int | None = None
     """Of each deployment that does not say otherwise."""
+    affinity: frozenset[Affinity] = frozenset()
+    """What else than a session that somebody holds goes to one place."""
     health_check_routing: bool = False
     """Deployments that background checks found dead are left out."""

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 
 from warren import blobs, ids, requests
 from warren.bus import RESUME, jobs
-from warren.contracts import Ask, Cancel, Fetched
+from warren.contracts import Ask, Cancel, Fetched, Knobs
 from warren.errors import InvalidRequest
 from warren_gateway import creating, queries
 from warren_gateway.answering import GONE, unless_gone
@@ -19,6 +19,8 @@ router = APIRouter(prefix="/responses")
 
 _KEPT = 30.0
 """Seconds after its deadline that a large question is kept."""
+_ALONE = Knobs(disable_fallbacks=True)
+"""Another model would count otherwise."""
 What = Literal["input_tokens", "compact"]
 
 
@@ -67,16 +69,16 @@ async def _ask(
     A client that leaves takes its question with it.
     """
     gateway = of(request)
-    plan, provider, held = await creating.planned(gateway, account, model, previous)
+    way = await creating.planned(gateway, account, model, previous, _ALONE)
     now = time()
     asked = Ask(
         what=what,
         response_id=ids.new("cmpr"),
         account=account,
-        plan=plan,
+        plan=way.plan,
         created_at=now,
         deadline=now + gateway.request_timeout,
-        held=held,
+        held=way.held,
         conversation=conversation,
         payload=body,
     )
@@ -84,7 +86,7 @@ async def _ask(
         until = asked.deadline + _KEPT
         blob = await blobs.deposit(gateway.bus, asked.response_id, account, "request", body, until=until)
         asked = asked.model_copy(update={"blob": blob, "payload": b""})
-    calling = gateway.bus.call(jobs(provider), asked, timeout=gateway.request_timeout)
+    calling = gateway.bus.call(jobs(way.provider), asked, timeout=gateway.request_timeout)
     answer = await unless_gone(request.receive, calling)
     if answer is None:
         await gateway.bus.tell(RESUME, Cancel(response_id=asked.response_id))

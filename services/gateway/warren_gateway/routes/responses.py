@@ -1,6 +1,7 @@
 """Responses: create, retrieve, cancel, delete."""
 
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -14,8 +15,9 @@ from warren.contracts import CancelBackground, Delete, Deleted, Fetch, Fetched, 
 from warren.errors import IdempotencyKeyReused, InvalidRequest, NotFound
 from warren.requests import CreateResponse
 from warren_gateway import answering, idempotency, queries
-from warren_gateway.creating import Prepared, launch, parse, prepare, read_body, reading, start
+from warren_gateway.creating import Prepared, launch, prepare, read_body, reading, start
 from warren_gateway.gateway import Gateway, of
+from warren_gateway.orders import order
 from warren_gateway.tail import Piece, follow, obfuscated
 
 router = APIRouter()
@@ -31,8 +33,9 @@ async def create(request: Request) -> Response:
     account = gateway.keys.account(request)
     key = idempotency.key(request)
     body = await read_body(request)
-    wanted = await parse(body)
-    prepared = await prepare(gateway, account, wanted, body, keyed=key is not None)
+    made = await reading(partial(order, headers=request.headers), body)
+    wanted = made.wanted
+    prepared = await prepare(gateway, account, made, keyed=key is not None)
     if prepared.job.detached:
         return await _detached(request, gateway, wanted, prepared, key)
     with telemetry.span("POST /v1/responses", SpanKind.SERVER, response_id=prepared.job.response_id):
