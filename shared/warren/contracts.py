@@ -173,6 +173,8 @@ class Job(Message):
     held: Held | None = None
     again: bool = False
     """This job may have been started before: claim it first."""
+    handed: str | None = None
+    """The attempt that could not go on, because another provider's workers can: this job goes on for it."""
     detached: bool = False
     """The ledger has a row for it: it runs whoever listens, and is claimed there, and there only, before it calls."""
     conversation: str | None = None
@@ -287,6 +289,8 @@ class Claim(Message):
     worker: str = ""
     """Who would run it."""
     detached: bool = False
+    handed: str | None = None
+    """The attempt for which it goes on: nobody need doubt that one."""
 
 
 class Claimed(Message):

@@ -1,6 +1,6 @@
 """A bus and a ledger for tests that put parts together themselves: in memory, and as they really are."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Protocol
@@ -8,13 +8,19 @@ from uuid import uuid4
 
 import pytest
 
+from tests.rig.services import KEY
 from tests.shared.rabbit_namespace import RabbitNamespace
 from warren.bus import Bus
 from warren.bus.memory import MemoryBroker
+from warren.config import Config
+from warren_gateway.run import gateway
+from warren_gateway.settings import HttpSettings
 from warren_ledger.ledger import recording
 from warren_ledger.store import Store
 from warren_ledger.store.mongo import MongoStore
 from warren_ledger.store.sqlite import SqliteStore
+from warren_worker.handler import Worker, working
+from warren_worker.upstream import Patience
 
 
 class Broker(Protocol):
@@ -34,10 +40,37 @@ class Parts:
         return self._broker.open(name)
 
     @asynccontextmanager
-    async def ledger(self) -> AsyncIterator[None]:
-        """A ledger, while open. What it keeps is there for the next one."""
+    async def ledger(self) -> AsyncIterator[Store]:
+        """A ledger, while open, and what it keeps, which is there for the next one, too."""
         async with self._opened() as store, self.bus("ledger") as bus, recording(bus, store, 60):
-            yield
+            yield store
+
+    @asynccontextmanager
+    async def worker(
+        self, config: Config, providers: Sequence[str] = (), wrap: Callable[[Bus], Bus] = lambda bus: bus
+    ) -> AsyncIterator[Worker]:
+        """A worker for these providers, or for all of the configuration's; on its bus, as somebody makes it."""
+        wanted = list(providers) or config.providers()
+        async with (
+            self.bus("worker") as bus,
+            working(
+                wrap(bus),
+                config,
+                {},
+                reload=lambda: config,
+                providers=wanted,
+                concurrency=16,
+                patience=Patience(),
+            ) as worker,
+        ):
+            yield worker
+
+    @asynccontextmanager
+    async def gateway(self, config: Config) -> AsyncIterator[str]:
+        """A gateway, and its URL."""
+        settings = HttpSettings(port=0, drain=3, _env_file=None)  # type: ignore[call-arg]
+        async with self.bus("gateway") as bus, gateway(bus, config, settings, KEY) as url:
+            yield url
 
 
 @asynccontextmanager

@@ -140,7 +140,7 @@ class Stage:
             elif job.reply_to:
                 await self.ledger.until(lambda: self.ledger.log and self.ledger.log[-1][0].flags & Flag.LAST)
             while (taken := self.worker._taken.get(job.response_id)) is not None:
-                await taken.wait()
+                await taken[0].wait()
         return outcome
 
     def answer(self) -> tuple[int | None, Item]:

@@ -165,7 +165,7 @@ async def test_a_minute_has_as_many_requests_as_it_may_whoever_makes_them(made: 
         with pytest.raises(Limited) as refused:
             await call(workers[0])
         assert 50 < (refused.value.retry_after or 0) <= 61
-        assert (refused.value.status, refused.value.code) == (429, "rate_limit_exceeded")
+        assert (refused.value.status, refused.value.code) == (429, "deployment_limit_reached")
         await call(workers[0], "b")
 
 

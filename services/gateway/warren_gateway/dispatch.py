@@ -207,7 +207,7 @@ class Dispatch:
         worker, attempt = flight.worker, flight.attempt
         now = monotonic()
         patience = RECONNECTING if now - self._restored_at < JUST_NOW else DOUBT
-        match flight.claim(claim.attempt, now, patience):
+        match flight.claim(claim.attempt, now, patience, handed=claim.handed):
             case "probe":
                 self._ask_again([flight])
                 return Claimed(verdict="hold")
@@ -215,7 +215,7 @@ class Dispatch:
                 self._spawn(self._give_up(flight, job, _interrupted()))
                 return Claimed(verdict="hold")
             case verdict:
-                if worker is not None and attempt != flight.attempt:
+                if worker is not None and attempt not in (flight.attempt, claim.handed):
                     self._post(worker, Cancel(response_id=claim.response_id, attempt=attempt))
                 return Claimed(verdict=verdict, sequence=flight.sequence)
 

@@ -9,7 +9,7 @@ import structlog
 from opentelemetry.trace import SpanKind
 
 from warren import telemetry
-from warren.bus import LEDGER_WRITE, RESUME, Bus, Delivery, jobs
+from warren.bus import LEDGER_WRITE, RESUME, Bus, Delivery
 from warren.config import Config
 from warren.contracts import Ask, Cancel, Fetched, Job, Message, Ping, Pong, Resume
 from warren.deployments import Deployment
@@ -29,11 +29,13 @@ from warren_worker.ask import answer
 from warren_worker.claims import GRACE, claim
 from warren_worker.endings import deliver, refuse
 from warren_worker.fleet import Fleet
+from warren_worker.handing import Handing
 from warren_worker.inputs import whole
 from warren_worker.journal import Journal, Silence
 from warren_worker.provider import Endpoint, endpoint
 from warren_worker.relay import Relay, Stream
 from warren_worker.run import Run, attempt_id
+from warren_worker.taking import Taking
 from warren_worker.upstream import Patience, Upstream, connect
 
 log = structlog.get_logger("warren.worker")
@@ -59,6 +61,8 @@ class Worker:
         reload: Callable[[], Config],
         sealer: Sealer | None = None,
         fleet: Fleet | None = None,
+        *,
+        concurrency: int = 1,
     ) -> None:
         self._bus = bus
         self.fleet = fleet or Fleet(bus, config, slots=0)
@@ -76,7 +80,9 @@ class Worker:
         self._asks: dict[str, asyncio.Task[Fetched]] = {}
         self._stopped: dict[str, bool] = {}
         """What is to be stopped as soon as it starts, and whether it was superseded."""
-        self._taken: dict[str, asyncio.Event] = {}
+        self._taken: dict[str, tuple[asyncio.Event, str | None]] = {}
+        """What runs until when, and for whom it goes on."""
+        self.taking = Taking(bus, self.handle, concurrency)
         self._large = asyncio.Semaphore(_LARGE)
 
     async def handle(self, delivery: Delivery) -> Message | None:
@@ -85,15 +91,18 @@ class Worker:
         if isinstance(job, Ask):
             return await self._answer(job)
         assert isinstance(job, Job)
-        if (ended := self._taken.get(job.response_id)) is not None:
+        while (taken := self._taken.get(job.response_id)) is not None:
+            ended, handed = taken
             await ended.wait()
-            return None
+            if handed == job.handed:
+                return None
         if self._relay.has_ended(job.response_id):
             return None
-        ended = self._taken[job.response_id] = asyncio.Event()
+        ended = asyncio.Event()
+        self._taken[job.response_id] = ended, job.handed
         try:
             with telemetry.span("run job", SpanKind.CONSUMER, delivery.headers, redelivered=delivery.redelivered):
-                await self._take(job, again=delivery.redelivered or job.again)
+                await self._take(job, again=delivery.redelivered or job.again or job.handed is not None)
         finally:
             del self._taken[job.response_id]
             ended.set()
@@ -190,8 +199,9 @@ class Worker:
                 return
             else:
                 async with self._large if job.blob is not None else nullcontext():
+                    handing = Handing(self._bus, job, stream, self.taking.__contains__)
                     job = await whole(self._bus, job, _BLOB_PATIENCE[job.detached])
-                    await self._run(job, stream)
+                    await self._run(job, stream, handing)
         except LedgerUnavailable as error:
             await refuse(self._bus, job, stream, error)
         except Exception:
@@ -214,9 +224,9 @@ class Worker:
             case gateway:
                 return self._relay.open(gateway, job.response_id, attempt)
 
-    async def _run(self, job: Job, stream: Stream) -> None:
+    async def _run(self, job: Job, stream: Stream, handing: Handing) -> None:
         router = self._router(job.plan)
-        run = Run(job, self._bus, self._upstream, self._find, router, stream, stream.sequence, self._sealer)
+        run = Run(job, self._bus, self._upstream, self._find, router, stream, stream.sequence, self._sealer, handing)
         self._runs[job.response_id] = run
         if (superseded := self._stopped.get(job.response_id)) is not None:
             run.cancel(superseded=superseded)
@@ -274,15 +284,14 @@ async def working(
         slots = concurrency * max(1, len(providers))
         fleet = Fleet(bus, config, slots=slots)
         upstream = await stack.enter_async_context(connect(patience, slots, reach, fleet))
-        worker = Worker(bus, upstream, config, environ, reload, sealer, fleet)
+        worker = Worker(bus, upstream, config, environ, reload, sealer, fleet, concurrency=concurrency)
         await stack.enter_async_context(bus.inbox(worker.receive, restored=worker.restored))
         await stack.enter_async_context(fleet.open())
         await stack.enter_async_context(bus.listen([RESUME], worker.receive))
         stack.push_async_callback(worker.flushed)
         watch = asyncio.create_task(worker.watch())
         stack.push_async_callback(_ended, watch)
-        for provider in providers:
-            await stack.enter_async_context(bus.serve(jobs(provider), worker.handle, limit=concurrency))
+        await stack.enter_async_context(worker.taking.open(providers))
         yield worker
 
 

@@ -32,6 +32,7 @@ from warren_worker.conversation import room, since_compaction, tokens
 from warren_worker.dialect import Conversation
 from warren_worker.exchange import Calls
 from warren_worker.fitting import fitted, overridden, shorter_ones, summarised, threshold, turn
+from warren_worker.handing import HandedOver, Handing
 from warren_worker.inputs import Inputs
 from warren_worker.provider import Endpoint
 from warren_worker.recording import LARGEST, record
@@ -62,12 +63,14 @@ class Run:
         stream: Stream,
         sequence: int = 0,
         sealer: Sealer | None = None,
+        handing: Handing | None = None,
     ) -> None:
         self.job = job
         self.stream = stream
         self._bus = bus
         self._find = find
         self._router = router
+        self._handing = handing
         self._request: Item = from_json(job.request)
         self._request.setdefault("input", [])
         self._background = job.detached and bool(self._request.get("background"))
@@ -106,6 +109,8 @@ class Run:
         hold = asyncio.get_running_loop().call_later(HELD_BACK, self._announce)
         try:
             events = await self._answer()
+        except HandedOver:
+            pass
         except WarrenError as error:
             await self._end_badly(error)
         except asyncio.CancelledError:
@@ -162,6 +167,7 @@ class Run:
                 continue
             made = len(self._calls.made)
             try:
+                await self._hand_over(step.deployment, walk)
                 endpoint = self._tuned(await self._find(step.deployment))
             except WarrenError as unusable:
                 walk.unable(unusable, time())
@@ -178,6 +184,17 @@ class Run:
                 called = len(self._calls.made) > made
                 status = self._calls.made[-1].status if called else None
                 walk.failed(error, time(), status=status, called=called)
+
+    async def _hand_over(self, to: Deployment, walk: Walk) -> None:
+        """Let another worker go on, if it is not for this one to ask this deployment.
+
+        Raises:
+            HandedOver: that is so, and it will.
+        """
+        if self._handing is not None and self._handing.elsewhere(to.provider):
+            request, response = self._inputs.request, self._assembler.response
+            await self._handing.over(to.provider, walk.walked, self._calls.made, request, response)
+            raise HandedOver
 
     def _walk(self) -> Walk:
         job = self.job
