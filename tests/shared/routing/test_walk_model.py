@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.shared.routing.world import NOW, deployment
 from warren.config import PROVIDERS
-from warren.contracts import Cooldown, Knobs, Target
+from warren.contracts import Cooldown, Knobs, Target, Walked
 from warren.deployments import Deployment
 from warren.errors import (
     ContextLengthExceeded,
@@ -75,8 +75,8 @@ def worlds(draw: st.DrawFn) -> World:
     )
 
 
-def walked(world: World) -> Iterator[str]:
-    """What ours does: each deployment that is asked, then how it ends."""
+def walked(world: World, *, hops: bool = False) -> Iterator[str]:
+    """What ours does: each deployment that is asked, then how it ends. `hops`: before each, another process goes on."""
     deployments: list[Deployment] = [
         deployment(id_, name, order=place) for name, ids in world.groups.items() for place, id_ in enumerate(ids)
     ]
@@ -90,7 +90,8 @@ def walked(world: World) -> Iterator[str]:
         board.take(Cooldown(deployment=id_, until=NOW + seconds, code="upstream_error"), NOW)
     router = Router(Groups(deployments, {}, PROVIDERS), rules, board, lambda: 0.5)
     now = NOW
-    walk = Walk(router, "a", Knobs(disable_fallbacks=world.disabled), Wish(), now)
+    knobs = Knobs(disable_fallbacks=world.disabled)
+    walk = Walk(router, "a", knobs, Wish(), now)
     while True:
         try:
             step = walk.next(now)
@@ -100,6 +101,10 @@ def walked(world: World) -> Iterator[str]:
         if step.wait > 0:
             now += step.wait
             continue
+        if hops:
+            told = Walked.model_validate_json(walk.walked.model_dump_json())
+            walk = Walk(router, "a", knobs, Wish(), now, walked=told)
+            assert walk.next(now) == step
         answer = world.answer(step.deployment.id)
         yield step.deployment.id
         if answer == "fine":
@@ -199,9 +204,9 @@ class Obvious:
 
 
 @settings(max_examples=1000, deadline=None)
-@given(worlds())
-def test_the_walk_does_what_the_model_does(world: World) -> None:
+@given(worlds(), st.booleans())
+def test_the_walk_does_what_the_model_does(world: World, hops: bool) -> None:
     answers = {id_: list(given_) for id_, given_ in world.answers.items()}
-    ours = list(walked(world))
+    ours = list(walked(world, hops=hops))
     world.answers = answers
     assert ours == list(Obvious(world).all())
