@@ -13,6 +13,7 @@ from warren.routing.fallbacks import ahead
 from warren.routing.groups import Group
 from warren.routing.leg import Leg, Step
 from warren.routing.planning import Router, Wish, plan
+from warren.routing.rules import Rules
 
 PATIENCE = 60.0
 """The longest wait for a deployment, in seconds."""
@@ -75,6 +76,10 @@ class Walk:
             told=None if self._told is None else Fault.of(self._told),
             **self._leg.walked,
         )
+
+    @property
+    def rules(self) -> Rules:
+        return self._router.rules
 
     @property
     def planned(self) -> tuple[str, ...]:
