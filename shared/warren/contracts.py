@@ -52,6 +52,22 @@ class Message(Contract):
     """Raw bytes behind the header; each kind says what they are."""
 
 
+class Fault(Message):
+    """The answer to a call that failed."""
+
+    kind: Literal["fault"] = "fault"
+    status: int
+    detail: dict[str, Any]
+    retry_after: float | None = None
+
+    @classmethod
+    def of(cls, error: WarrenError) -> "Fault":
+        return cls(status=error.status, detail=error.detail(), retry_after=error.retry_after)
+
+    def error(self) -> WarrenError:
+        return WarrenError.from_detail(self.detail, self.status, self.retry_after)
+
+
 class Usage(Contract):
     """Tokens of one upstream call. `input_tokens` includes the cached, `output_tokens` the reasoning ones."""
 
@@ -139,17 +155,24 @@ class Walked(Contract):
     """Deployments of it, in the order to ask them."""
     asked: tuple[str, ...] = ()
     """Those that were, in this round through the plan."""
+    again: dict[str, float] = Field(default_factory=dict)
+    """When some may be asked again, in seconds since the epoch."""
+    limited: tuple[str, ...] = ()
+    """Those that may not be asked for the moment."""
+    out: tuple[str, ...] = ()
+    """Those that are not asked any more."""
     tries: int = 0
     """Calls made in this group."""
+    last: Fault | None = None
+    """What became of the last one."""
     retries: int = 0
-    """Tries after the first of each group, in all."""
+    """Tries after the first of each group before this one."""
     seen: tuple[str, ...] = ()
     """Groups that were begun, this one among them."""
     ahead: tuple[Target, ...] = ()
     """Where to go on if this one fails, too."""
-    error: dict[str, Any] | None = None
-    """What the last try ended with, as `WarrenError.detail`."""
-    status: int | None = None
+    told: Fault | None = None
+    """What became of the group that was asked for."""
 
 
 class Job(Message):
@@ -871,22 +894,6 @@ class Pong(Message):
 
     kind: Literal["pong"] = "pong"
     states: dict[str, str] = Field(default_factory=dict)
-
-
-class Fault(Message):
-    """The answer to a call that failed."""
-
-    kind: Literal["fault"] = "fault"
-    status: int
-    detail: dict[str, Any]
-    retry_after: float | None = None
-
-    @classmethod
-    def of(cls, error: WarrenError) -> "Fault":
-        return cls(status=error.status, detail=error.detail(), retry_after=error.retry_after)
-
-    def error(self) -> WarrenError:
-        return WarrenError.from_detail(self.detail, self.status, self.retry_after)
 
 
 AnyMessage = Annotated[

@@ -24,6 +24,15 @@ log = structlog.get_logger("warren.gateway")
 PREFIXES = ("/v1", "", "/openai/v1")
 """Where clients of OpenAI, LiteLLM and Azure look for the API."""
 ROUTERS = (responses, asks, lists, conversations, items, models)
+LITELLM = {
+    b"x-request-id": b"x-litellm-call-id",
+    b"x-warren-deployment": b"x-litellm-model-id",
+    b"x-warren-retries": b"x-litellm-attempted-retries",
+    b"x-warren-fallbacks": b"x-litellm-attempted-fallbacks",
+    b"x-warren-response-cost": b"x-litellm-response-cost",
+    b"x-warren-key-spend": b"x-litellm-key-spend",
+}
+"""What LiteLLM calls our headers, for those who switch that on. It tells the address of who answers, too."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -84,6 +93,8 @@ class _Stamp:
                 begun = True
                 took = f"{(monotonic() - started) * 1000:.0f}".encode()
                 message["headers"] += [(b"x-request-id", request_id), (b"openai-processing-ms", took)]
+                if scope["app"].state.gateway.config.rules.litellm_headers:
+                    message["headers"] += [(LITELLM[n], value) for n, value in message["headers"] if n in LITELLM]
             await send(message)
 
         try:

@@ -30,7 +30,7 @@ class Voice:
     def asks(self, endpoint: Endpoint, walk: Walk) -> None:
         """This one is being asked, on this way."""
         self.deployment = endpoint.deployment
-        self._api_base = endpoint.base_url
+        self._api_base = _public(endpoint.base_url) if walk.rules.litellm_headers else None
         self._walk = walk
 
     def open(self, status: int | None) -> None:
@@ -91,3 +91,10 @@ class Voice:
             fallbacks=0 if self._walk is None else self._walk.fallbacks,
             api_base=self._api_base,
         )
+
+
+def _public(url: str) -> str:
+    """An address without what may be a secret in it."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path.partition('?')[0]}"

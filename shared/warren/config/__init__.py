@@ -79,8 +79,6 @@ class Config:
     """What of the file has no effect, a sentence each, with its line."""
     rules: Rules = field(default_factory=Rules)
     health: HealthChecks = field(default_factory=HealthChecks)
-    litellm_headers: bool = False
-    """Answers have LiteLLM's headers, too."""
     variables: Mapping[str, Secret] = field(default_factory=dict)
     """`environment_variables`; what the environment has goes before."""
     files: tuple[Path, ...] = ()
@@ -160,7 +158,6 @@ def _config(source: Source, environ: Mapping[str, str]) -> Config:
         HealthChecks(
             background=bool(general.background_health_checks), interval=general.health_check_interval or _EVERY
         ),
-        bool(general.litellm_headers),
         {name: Secret(value) for name, value in file.environment_variables.items()},
         tuple(source.files),
     )

@@ -63,6 +63,7 @@ def rules(file: File) -> Rules:
         "default_max_parallel_requests": router.default_max_parallel_requests,
         "affinity": frozenset(_AFFINITIES[one] for one in router.optional_pre_call_checks or () if one in _AFFINITIES),
         "health_check_routing": router.enable_health_check_routing,
+        "litellm_headers": file.general_settings.litellm_headers,
     }
     return Rules(**{name: value for name, value in said.items() if value is not None})
 

@@ -5,8 +5,9 @@ have been, after what it asks for or a pause that grows. A deployment that canno
 """
 
 from dataclasses import dataclass
+from typing import Any
 
-from warren.contracts import Knobs
+from warren.contracts import Fault, Knobs, Walked
 from warren.deployments import Deployment
 from warren.errors import DeploymentsCoolingDown, UpstreamError, UpstreamRateLimited, WarrenError
 from warren.routing.failures import Verdict, verdict
@@ -26,21 +27,16 @@ class Step:
 
 
 class Leg:
-    """`done` says why nobody of the group is asked any more; `told` what became of the last try."""
+    """`done` says why nobody of the group is asked any more; `told` what became of the last try. `walked`: how far
+    another process was in it.
+    """
 
     def __init__(
-        self,
-        router: Router,
-        group: str,
-        plan: list[Deployment],
-        knobs: Knobs,
-        *,
-        asked: tuple[str, ...] = (),
-        tries: int = 0,
+        self, router: Router, group: str, plan: list[Deployment], knobs: Knobs, walked: Walked | None = None
     ) -> None:
         self.group = group
         self.plan = plan
-        self.tries = tries
+        self.tries = 0
         """Calls made."""
         self.done: WarrenError | None = None
         self.told: WarrenError | None = None
@@ -48,18 +44,32 @@ class Leg:
         """Who is being asked."""
         self._router = router
         self._knobs = knobs
-        self._asked = list(asked)
+        self._asked: list[str] = []
         """In this round through the plan."""
         self._again: dict[str, float] = {}
         """When those may be asked again who have failed, or may not be called for a while."""
         self._limited: set[str] = set()
         self._out: dict[str, WarrenError] = {}
         """Who is not asked any more, and why."""
+        if walked is not None:
+            self.tries = walked.tries
+            self.told = None if walked.last is None else walked.last.error()
+            self._asked = list(walked.asked)
+            self._again = dict(walked.again)
+            self._limited = set(walked.limited)
+            self._out = dict.fromkeys(walked.out, self.told or _nobody())
 
     @property
-    def asked(self) -> tuple[str, ...]:
-        """Who was asked in this round, without who is being asked."""
-        return tuple(self._asked[:-1] if self.current is not None else self._asked)
+    def walked(self) -> dict[str, Any]:
+        """The part of a `Walked` that is about this; who is being asked was not asked then."""
+        return {
+            "asked": tuple(self._asked[:-1] if self.current is not None else self._asked),
+            "again": self._again,
+            "limited": tuple(self._limited),
+            "out": tuple(self._out),
+            "tries": self.tries,
+            "last": None if self.told is None else Fault.of(self.told),
+        }
 
     @property
     def retries(self) -> int:

@@ -126,3 +126,5 @@ class Rules:
     """What else than a session that somebody holds goes to one place."""
     health_check_routing: bool = False
     """Deployments that background checks found dead are left out."""
+    litellm_headers: bool = False
+    """Answers have LiteLLM's headers, too, which tell the address of who answered."""

@@ -5,14 +5,15 @@ Each group has its own plan, tries and fallbacks, and is gone through once.
 
 from collections.abc import Iterable
 
-from warren.contracts import Knobs, Target, Walked
+from warren.contracts import Fault, Knobs, Target, Walked
 from warren.deployments import Deployment
-from warren.errors import UpstreamError, WarrenError
+from warren.errors import WarrenError
 from warren.routing.failures import Verdict, verdict
 from warren.routing.fallbacks import ahead
 from warren.routing.groups import Group
 from warren.routing.leg import Leg, Step
 from warren.routing.planning import Router, Wish, plan
+from warren.routing.rules import Rules
 
 PATIENCE = 60.0
 """The longest wait for a deployment, in seconds."""
@@ -59,11 +60,9 @@ class Walk:
             return
         self.target = walked.at
         self._seen, self._ahead, self._retries = walked.seen, walked.ahead, walked.retries
-        if walked.error is not None:
-            self._told = UpstreamError.from_detail(walked.error, walked.status)
+        self._told = None if walked.told is None else walked.told.error()
         group = router.known(walked.at.model)
-        known = _known(group, walked.plan) or plan(router, group, wish, now)
-        self._leg = Leg(router, group.name, known, knobs, asked=walked.asked, tries=walked.tries)
+        self._leg = Leg(router, group.name, _known(group, walked.plan) or plan(router, group, wish, now), knobs, walked)
 
     @property
     def walked(self) -> Walked:
@@ -71,14 +70,16 @@ class Walk:
         return Walked(
             at=self.target,
             plan=self.planned,
-            asked=self._leg.asked,
-            tries=self._leg.tries,
             retries=self._retries,
             seen=self._seen,
             ahead=self._ahead,
-            error=None if self._told is None else self._told.detail(),
-            status=None if self._told is None else self._told.status,
+            told=None if self._told is None else Fault.of(self._told),
+            **self._leg.walked,
         )
+
+    @property
+    def rules(self) -> Rules:
+        return self._router.rules
 
     @property
     def planned(self) -> tuple[str, ...]:
