@@ -68,7 +68,7 @@ class Parts:
     @asynccontextmanager
     async def gateway(self, config: Config) -> AsyncIterator[str]:
         """A gateway, and its URL."""
-        settings = HttpSettings(port=0, drain=3, _env_file=None)  # type: ignore[call-arg]
+        settings = HttpSettings(port=0, drain=3)
         async with self.bus("gateway") as bus, gateway(bus, config, settings, KEY) as url:
             yield url
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
-from functools import partial
 from secrets import token_hex
 from time import monotonic
 from typing import Any
@@ -40,7 +39,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 def build(gateway: Gateway) -> FastAPI:
     app = FastAPI(title="Warren", version=warren.__version__, docs_url=None, redoc_url=None)
     app.state.gateway = gateway
-    app.openapi = partial(openapi.document, gateway.config.models())  # type: ignore[method-assign]
+    app.openapi = lambda: openapi.document(gateway.config.models())  # type: ignore[method-assign]
     for prefix in PREFIXES:
         for module in (*ROUTERS, websocket):
             app.include_router(module.router, prefix=prefix)

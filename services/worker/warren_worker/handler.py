@@ -23,8 +23,10 @@ from warren.errors import (
     WarrenError,
 )
 from warren.outbound import PUBLIC, Reach
+from warren.reloading import Enact
 from warren.routing.planning import Router
 from warren.seal import Sealer
+from warren.settings import Complaint
 from warren_worker.ask import answer
 from warren_worker.claims import GRACE, claim
 from warren_worker.endings import deliver, refuse
@@ -84,6 +86,23 @@ class Worker:
         """What runs until when, and for whom it goes on."""
         self.taking = Taking(bus, self.handle, concurrency)
         self._large = asyncio.Semaphore(_LARGE)
+
+    def prepare(self, providers: list[str], config: Config) -> Enact:
+        """Make ready for another configuration: what comes goes by it. Without `providers`, all that it has are taken.
+
+        Raises:
+            Complaint: it has none.
+        """
+        if not (wanted := providers or config.providers()):
+            raise Complaint("there is no deployment to work for")
+
+        def enact() -> None:
+            self._config = config
+            self._endpoints.clear()
+            self.fleet.configure(config)
+            self.taking.change(wanted)
+
+        return enact
 
     async def handle(self, delivery: Delivery) -> Message | None:
         """Run a job to its end. When the same job comes again while it runs, that delivery stands for it too."""

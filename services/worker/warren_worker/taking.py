@@ -24,13 +24,14 @@ class Taking:
     async def open(self, providers: Iterable[str]) -> AsyncIterator[None]:
         """Take jobs while open. Leaving waits for what runs; cancelled then, it gives the rest back."""
         try:
-            await self.change(providers)
+            self.change(providers)
+            await asyncio.gather(*(served.begun() for served in self._served.values()))
             yield
         finally:
             self._leave(list(self._served))
             await asyncio.gather(*self._leaving)
 
-    async def change(self, providers: Iterable[str]) -> None:
+    def change(self, providers: Iterable[str]) -> None:
         """From now on take these. What runs of others ends in peace."""
         wanted = list(dict.fromkeys(providers))
         self._leave([provider for provider in self._served if provider not in wanted])
@@ -38,7 +39,6 @@ class Taking:
             if provider not in self._served:
                 served = self._served[provider] = _Served()
                 served.task = asyncio.create_task(self._serve(provider, served))
-        await asyncio.gather(*(self._served[provider].begun() for provider in wanted))
 
     def _leave(self, providers: list[str]) -> None:
         for provider in providers:
