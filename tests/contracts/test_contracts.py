@@ -21,6 +21,8 @@ from warren.contracts import (
     Blob,
     Cancel,
     CancelBackground,
+    Check,
+    Checked,
     Chunks,
     Claim,
     Claimed,
@@ -74,6 +76,7 @@ from warren.contracts import (
     Surveyed,
     Tail,
     Tailed,
+    Turn,
     Undecodable,
     UpdateConversation,
     UpstreamCall,
@@ -88,6 +91,15 @@ GOLDEN = Path(__file__).parent / "golden"
 KINDS: list[type[Message]] = list(get_args(get_args(AnyMessage)[0]))
 ID, ATTEMPT, CONVERSATION = "resp_0ch3k5q0", "att_0ch3k5q1", "conv_0ch3k5q2"
 COOLDOWN = Cooldown(deployment="gpt-5-0123456789ab", until=1763000600.25, code="insufficient_quota")
+CHECK = Check(
+    deployment="gpt-5-0123456789ab",
+    up=False,
+    at=1763000000.25,
+    until=1763000600.25,
+    seconds=1.5,
+    code="upstream_auth",
+    status=401,
+)
 
 MESSAGES: list[Message] = [
     Job(
@@ -254,8 +266,10 @@ MESSAGES: list[Message] = [
         retry_after=2.5,
     ),
     COOLDOWN,
+    Checked(checks=(CHECK,)),
+    Turn(name="health of openai", seconds=300.0),
     Survey(),
-    Surveyed(cooldowns=(COOLDOWN,)),
+    Surveyed(cooldowns=(COOLDOWN,), checks=(CHECK,)),
     Permit(
         permit_id="permit_1",
         deployment="gpt-5-0123456789ab",

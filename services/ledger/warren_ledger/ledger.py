@@ -15,6 +15,7 @@ from warren.bus import LEDGER_ASK, LEDGER_WRITE, Bus, Delivery, dead, jobs
 from warren.contracts import (
     AddItems,
     CancelBackground,
+    Checked,
     Chunks,
     Claim,
     Claimed,
@@ -52,6 +53,7 @@ from warren.contracts import (
     Release,
     Survey,
     Tail,
+    Turn,
     UpdateConversation,
     Withdraw,
 )
@@ -151,6 +153,9 @@ class Ledger:
                 case Cooldown():
                     await until_up(lambda: self._standing.cool(message))
                     return Done()
+                case Checked():
+                    await until_up(lambda: self._standing.check(message))
+                    return Done()
                 case (
                     OpenConversation() | UpdateConversation() | DeleteConversation()
                     | AddItems() | DeleteItem() | Enter() | Leave()
@@ -183,6 +188,8 @@ class Ledger:
                     return await self._lists.answer(message)
                 case Permit() | Release():
                     return await self._permits.answer(message)
+                case Turn():
+                    return await self._standing.turn(message)
                 case Survey():
                     return await self._standing.survey()
                 case Ping():

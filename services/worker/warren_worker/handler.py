@@ -28,6 +28,7 @@ from warren.routing.planning import Router
 from warren.seal import Sealer
 from warren.settings import Complaint
 from warren_worker.ask import answer
+from warren_worker.checks import Checks
 from warren_worker.claims import GRACE, claim
 from warren_worker.endings import deliver, refuse
 from warren_worker.fleet import Fleet
@@ -85,6 +86,7 @@ class Worker:
         self._taken: dict[str, tuple[asyncio.Event, str | None]] = {}
         """What runs until when, and for whom it goes on."""
         self.taking = Taking(bus, self.handle, concurrency)
+        self._checks = Checks(bus, upstream, self._find, self.taking.__contains__)
         self._large = asyncio.Semaphore(_LARGE)
 
     def prepare(self, providers: list[str], config: Config) -> Enact:
@@ -181,6 +183,10 @@ class Worker:
                 gateways = {run.job.reply_to for run in self._runs.values() if not run.job.detached}
                 unseen = {gateway: at for gateway, at in unseen.items() if gateway in gateways}
                 await asyncio.gather(*(self._ping(gateway, unseen) for gateway in gateways))
+
+    async def check(self) -> None:
+        """See now and then whether deployments answer. Never returns."""
+        await self._checks.watch(lambda: self._config)
 
     async def _ping(self, gateway: str, unseen: dict[str, float]) -> None:
         """Cancel what runs for a gateway that is gone. One that does not answer may only be slow."""
@@ -309,7 +315,9 @@ async def working(
         await stack.enter_async_context(bus.listen([RESUME], worker.receive))
         stack.push_async_callback(worker.flushed)
         watch = asyncio.create_task(worker.watch())
+        checking = asyncio.create_task(worker.check())
         stack.push_async_callback(_ended, watch)
+        stack.push_async_callback(_ended, checking)
         await stack.enter_async_context(worker.taking.open(providers))
         yield worker
 
