@@ -36,7 +36,7 @@ class Stage:
     upstream: FakeProvider
     store: Store
 
-    async def ask(self, model: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> httpx.Response:
+    async def ask(self, model: str, headers: Mapping[str, str] | None = None, **more: Any) -> httpx.Response:
         body = {"model": model, "input": "hello", **more}
         return await self.http.post("/v1/responses", json=body, headers=dict(headers or {}))
 
@@ -96,6 +96,7 @@ FAILING = {
 }
 LATE = ("silent", "hanging", "cut", "inside")
 """They fail when a stream has begun: its headers name who began it."""
+STREAMED: tuple[Json, ...] = ({}, {"stream": True})
 CALM: Json = {"router_settings": {"disable_cooldowns": True}}
 WORDS = {"plain": 3, "large": 4, "frank": 5}
 
@@ -233,7 +234,7 @@ async def test_answers_that_nobody_gave(made: Parts) -> None:
             "content_policy_fallbacks": [{"a": ["c"]}],
         },
     ) as there:
-        for more in ({}, {"stream": True}):
+        for more in STREAMED:
             assert text(await there.ask("a", mock_response="Said by nobody.", **more)) == "Said by nobody."
             assert text(await there.ask("fixed", **more)) == "Always this."
         assert not there.upstream.calls
@@ -243,7 +244,8 @@ async def test_answers_that_nobody_gave(made: Parts) -> None:
             ("mock_testing_context_fallbacks", 5),
             ("mock_testing_content_policy_fallbacks", 5),
         ):
-            assert len(text(await there.ask("a", **{name: True})).split()) == words
+            asked: Json = {name: True}
+            assert len(text(await there.ask("a", **asked)).split()) == words
 
 
 async def test_tags_and_aliases_and_wildcards(made: Parts) -> None:
@@ -285,7 +287,7 @@ async def test_litellms_headers_by_a_switch(made: Parts) -> None:
         return [entry(upstream, "m", "words-3", id="d")]
 
     async with stage(made, entries, general_settings={"litellm_headers": True}) as there:
-        for more in ({}, {"stream": True}):
+        for more in STREAMED:
             said = (await there.ask("m", **more)).headers
             assert said["x-litellm-call-id"] == said["x-request-id"]
             assert said["x-litellm-model-id"] == "d"

@@ -3,13 +3,14 @@
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from pydantic_core import to_json
-from pydantic_settings import CliPositionalArg, SettingsConfigDict
+from pydantic_settings import BaseSettings, CliPositionalArg, SettingsConfigDict
 
 from warren import config
 from warren.config import Config, Deployment, Secret
@@ -18,7 +19,7 @@ from warren.settings import Complaint, Settings, give_up, load
 
 Probes = Mapping[str, str | None]
 """By the id of a deployment: our code for why it does not answer, or None. Who is not in it was not asked."""
-Probe = Callable[[Config, Mapping[str, str]], Awaitable[Probes]]
+Probe = Callable[[Config, Mapping[str, str]], Coroutine[Any, Any, Probes]]
 
 _LISTS = {
     "fallbacks": "fallbacks",
@@ -27,18 +28,20 @@ _LISTS = {
 }
 
 
-class Checking(Settings):
+class Checking(BaseSettings):
     """Look through a configuration file: its deployments, how requests find them, and what has no effect. The exit
     code is 0 if it can be used, 1 if a deployment does not answer (--probe) or something has no effect (--strict), and
     2 if it cannot be used.
     """
 
-    model_config = SettingsConfigDict(cli_prog_name="warren check")
+    model_config = SettingsConfigDict(
+        **{**Settings.model_config, "env_prefix_target": "all", "cli_prog_name": "warren check"}
+    )
 
     config: CliPositionalArg[Path]
     """The configuration file."""
 
-    as_json: bool = False
+    as_json: Annotated[bool, Field(validation_alias="json")] = False
     """Write one JSON object."""
 
     probe: bool = False
@@ -50,7 +53,7 @@ class Checking(Settings):
 
 def main(arguments: list[str]) -> None:
     """The command."""
-    settings = load(Checking, arguments=["--as-json" if one == "--json" else one for one in arguments])
+    settings = load(Checking, arguments=arguments)
     try:
         found = config.load(settings.config)
     except Complaint as complaint:
