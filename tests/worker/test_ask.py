@@ -20,7 +20,7 @@ from warren.bus import RESUME, jobs
 from warren.bus.memory import MemoryBroker
 from warren.contracts import Ask, Cancel, Fetched, Held, Outcome, Rebuild, Rebuilt
 from warren.errors import Cancelled, DeadlineExceeded, InvalidRequest, UpstreamError, UpstreamRefused, WarrenError
-from warren.responses import Item
+from warren.objects import Item
 from warren_gateway.server import listen, serving
 from warren_worker.ask import answer
 from warren_worker.dialects.responses import Responses

@@ -23,8 +23,8 @@ from warren.errors import (
     PublishUnknown,
     RequestTooLarge,
 )
+from warren.objects import TERMINAL
 from warren.requests import CreateResponse
-from warren.responses import TERMINAL
 from warren_gateway import repeated
 from warren_gateway.flight import Flight
 from warren_gateway.gateway import Gateway, of

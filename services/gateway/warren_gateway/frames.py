@@ -7,9 +7,9 @@ from pydantic_core import from_json, to_json
 
 from warren import requests
 from warren.errors import InvalidRequest, WarrenError
+from warren.objects import Item, blank, items
 from warren.requests import CreateResponse
 from warren.requests.items import kind
-from warren.responses import Item, blank, items
 
 CREATE = "response.create"
 _LONGEST_LANE = 128

@@ -16,7 +16,7 @@ from warren.errors import (
     UpstreamRefused,
     WarrenError,
 )
-from warren.responses import OTHER_PREFIX, PREFIXES, Item
+from warren.objects import OTHER_PREFIX, PREFIXES, Item
 from warren.seal import Sealer
 from warren_worker import dropping
 from warren_worker.conversation import kept_by_compaction, room, tokens

@@ -9,7 +9,7 @@ from time import time
 import structlog
 from pydantic_core import from_json, to_json
 
-from warren import ids, responses
+from warren import ids, objects
 from warren.bus import Bus
 from warren.contracts import Job, Outcome
 from warren.errors import (
@@ -21,7 +21,7 @@ from warren.errors import (
     WarrenError,
 )
 from warren.events import Event
-from warren.responses import Item
+from warren.objects import Item
 from warren.seal import Sealer
 from warren_worker.assembler import Assembler
 from warren_worker.conversation import room, since_compaction, tokens
@@ -228,7 +228,7 @@ class Run:
 
     def _assemble(self, sequence: int) -> Assembler:
         job = self.job
-        blank = responses.blank(self._request, response_id=job.response_id, created_at=job.created_at)
+        blank = objects.blank(self._request, response_id=job.response_id, created_at=job.created_at)
         seal = self._seals.seal(REASONING)
         return Assembler(blank, request=self._request, seal=seal, sequence=sequence, prompt=len(job.payload))
 
