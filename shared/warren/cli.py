@@ -1,6 +1,8 @@
 """The command `warren`."""
 
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import entry_points
 
 import warren
@@ -10,6 +12,7 @@ usage: warren COMMAND [flags]
 
 commands:
   up         serve the API from this process alone, with a local model if no configuration is given
+  check      look through a configuration: deployments, fallbacks, what has no effect, who answers
 
 warren COMMAND --help tells a command's flags; warren --version the version.
 """
@@ -19,6 +22,9 @@ def main() -> None:
     match sys.argv[1:]:
         case ["up", *arguments]:
             _up(arguments)
+        case ["check", *arguments]:
+            run: Callable[[list[str]], None] = import_module("warren.commands.check").main
+            run(arguments)
         case ["--version" | "-V"]:
             sys.stdout.write(f"warren {warren.__version__}\n")
         case [] | ["--help" | "-h" | "help"]:

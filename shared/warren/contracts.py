@@ -101,7 +101,7 @@ class UpstreamCall(Contract):
 
 
 class Held(Contract):
-    """Where the previous response lives upstream, if its provider remembers it."""
+    """Who gave the previous response, and what he calls it; empty if he has no name for it."""
 
     deployment: str
     upstream_id: str

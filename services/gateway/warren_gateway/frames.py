@@ -89,8 +89,9 @@ def order(data: bytes, message: Item, model: str | None) -> Order:
     if message.get("model") is None and model is not None:
         message = {**message, "model": model}
         nested = message
-    knobs, data = steering.taken(to_json(message) if isinstance(nested, dict) else data)
-    frame = requests.frame(data)
+    message = dict(message)
+    knobs, changed = steering.taken(message)
+    frame = requests.frame(to_json(message) if changed or isinstance(nested, dict) else data)
     return Order(frame.wanted, frame.body, frame.generate, knobs)
 
 

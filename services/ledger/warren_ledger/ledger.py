@@ -258,8 +258,8 @@ class Ledger:
         if record is None or not record.kept:
             return Located(found=False)
         held = None
-        if record.deployment is not None and record.upstream_id is not None:
-            held = Held(deployment=record.deployment, upstream_id=record.upstream_id)
+        if record.deployment is not None:
+            held = Held(deployment=record.deployment, upstream_id=record.upstream_id or "")
         return Located(found=True, status=record.status, held=held)
 
     async def _fetch(self, response_id: str, account: str) -> Fetched:

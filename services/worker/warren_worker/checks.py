@@ -101,7 +101,7 @@ class Checks:
         calls = Calls(self._upstream, ids.new("att"), began + PATIENCE)
         error: WarrenError | None = None
         try:
-            await _ask(calls, await self._find(deployment))
+            await say_something(calls, await self._find(deployment))
         except Limited:
             return None
         except WarrenError as failed:
@@ -138,8 +138,12 @@ class Checks:
             await self._bus.send(LEDGER_WRITE, outcome)
 
 
-async def _ask(calls: Calls, endpoint: Endpoint) -> None:
-    """Have it say something, whatever that is."""
+async def say_something(calls: Calls, endpoint: Endpoint) -> None:
+    """Have it say something, whatever that is.
+
+    Raises:
+        WarrenError: it does not.
+    """
     if endpoint.mock_response is not None:
         return
     request = {**_REQUEST, "model": endpoint.model}

@@ -24,6 +24,7 @@ from warren.errors import (
 )
 from warren.outbound import PUBLIC, Reach
 from warren.reloading import Enact
+from warren.routing import rates
 from warren.routing.planning import Router
 from warren.seal import Sealer
 from warren.settings import Complaint
@@ -277,7 +278,7 @@ class Worker:
         """
         if any(name not in self._config.deployments for name in plan):
             self._config = self._reload()
-        return Router(self._config.groups, self._config.rules, self.fleet.board)
+        return Router(self._config.groups, self._config.rules, self.fleet.board, rate=rates.stated)
 
     async def _find(self, one: Deployment) -> Endpoint:
         """How to reach a deployment."""

@@ -99,7 +99,7 @@ class Inputs:
     async def conversation(self, endpoint: Endpoint) -> Conversation:
         """What this endpoint is to be asked: of what it remembers itself, only its own id."""
         held = self._held
-        if held is not None and endpoint.remembers and held.deployment == endpoint.deployment:
+        if held is not None and held.upstream_id and endpoint.remembers and held.deployment == endpoint.deployment:
             await self._read(history=False)
             return Conversation(self.request, self._items, held.upstream_id)
         return await self.rebuilt(endpoint)

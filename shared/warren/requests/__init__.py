@@ -34,12 +34,14 @@ __all__ = [
     "CreateResponse",
     "Frame",
     "NewConversation",
+    "checked",
     "compact",
     "count",
     "create",
     "frame",
     "new_conversation",
     "new_items",
+    "read",
     "update_conversation",
     "weigh",
 ]
@@ -62,7 +64,11 @@ class Frame:
 
 def create(body: bytes) -> CreateResponse:
     """The body of `POST /v1/responses`."""
-    given = read(body)
+    return checked(read(body))
+
+
+def checked(given: dict[str, Any]) -> CreateResponse:
+    """The fields of such a body, as `read` gives them."""
     wanted = _create(given)
     _says_something(given)
     return wanted
