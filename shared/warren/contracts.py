@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 from pydantic_core import from_json, to_json
 
 from warren.errors import WarrenError
-from warren.responses import Item, items
+from warren.objects import Item, items
 
 Terminal = Literal["completed", "incomplete", "failed", "cancelled"]
 _SAID = frozenset({"completed", "incomplete"})

@@ -45,7 +45,7 @@ from warren.contracts import (
     encode,
 )
 from warren.errors import InvalidRequest, NotFound, Overloaded
-from warren.responses import blank
+from warren.objects import blank
 from warren_ledger import batch, ends, ledger, runs
 from warren_ledger.ledger import recording
 from warren_ledger.patience import until_there

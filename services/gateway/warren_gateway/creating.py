@@ -21,8 +21,8 @@ from warren.errors import (
     PublishUnknown,
     RequestTooLarge,
 )
+from warren.objects import TERMINAL
 from warren.requests import CreateResponse
-from warren.responses import TERMINAL
 from warren.routing.knobs import UNSAID
 from warren.routing.planning import Wish
 from warren.routing.walk import Walk

@@ -7,8 +7,8 @@ from pydantic_core import from_json, to_json
 
 from warren import requests
 from warren.errors import InvalidRequest, WarrenError
+from warren.objects import Item, blank, items
 from warren.requests.items import kind
-from warren.responses import Item, blank, items
 from warren.routing import knobs as steering
 from warren_gateway.orders import Order
 

@@ -10,7 +10,7 @@ import structlog
 from opentelemetry.trace import SpanKind
 from pydantic_core import from_json, to_json
 
-from warren import events, ids, responses
+from warren import events, ids, objects
 from warren.bus import LEDGER_ASK, LEDGER_WRITE, Bus, Delivery, dead, jobs
 from warren.contracts import (
     AddItems,
@@ -58,7 +58,7 @@ from warren.contracts import (
     Withdraw,
 )
 from warren.errors import BusUnavailable, CallTimeout, InvalidRequest, LedgerUnavailable, NotFound, WarrenError
-from warren.responses import Item
+from warren.objects import Item
 from warren.sse import DONE, encode
 from warren.telemetry import span
 from warren_ledger.batch import Batcher
@@ -292,6 +292,6 @@ def _failed(job: Job) -> tuple[Item, Outcome]:
     except (TypeError, ValueError):
         request = {"model": "unknown", "input": [], "store": False}
     error = WarrenError("The request could not be worked on.")
-    blank = responses.blank(request, response_id=job.response_id, created_at=job.created_at)
+    blank = objects.blank(request, response_id=job.response_id, created_at=job.created_at)
     response = events.interrupted(blank, "server_error", error.message)
     return response, Outcome.of(job, request, response, attempt="", error=error)

@@ -12,13 +12,13 @@ from time import monotonic, time
 
 import structlog
 
-from warren import ids, naming, responses
+from warren import ids, naming, objects
 from warren.bus import LEDGER_ASK, LEDGER_WRITE, ROUTING, Bus
 from warren.config import Config
 from warren.contracts import Check, Checked, Outcome, Permitted, Turn
 from warren.deployments import Deployment
 from warren.errors import Limited, WarrenError
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.assembler import Assembler
 from warren_worker.dialect import Conversation
 from warren_worker.exchange import Calls
@@ -147,8 +147,8 @@ async def say_something(calls: Calls, endpoint: Endpoint) -> None:
     if endpoint.mock_response is not None:
         return
     request = {**_REQUEST, "model": endpoint.model}
-    items = responses.items(request["input"])
-    assembler = Assembler(responses.blank(request, response_id="", created_at=0), request=request)
+    items = objects.items(request["input"])
+    assembler = Assembler(objects.blank(request, response_id="", created_at=0), request=request)
     await calls.ask(replace(endpoint, drops=True), Conversation(request, items), assembler)
 
 

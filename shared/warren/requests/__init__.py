@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from warren.errors import InvalidRequest
+from warren.objects import Item
 from warren.requests import extras
 from warren.requests.bodies import (
     Body,
@@ -26,7 +27,6 @@ from warren.requests.bodies import (
 )
 from warren.requests.limits import read, weigh
 from warren.requests.refusals import missing, mistyped, refusal, unknown, unsupported
-from warren.responses import Item
 
 __all__ = [
     "Compact",
