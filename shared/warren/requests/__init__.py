@@ -154,6 +154,8 @@ def _carries_on(given: dict[str, Any]) -> bool:
 def _read(kind: type[AnyBody], given: dict[str, Any]) -> AnyBody:
     known = kind.model_fields
     for name in given:
+        if name in extras.OPERATORS:
+            raise unsupported(name, "where requests go is not for them to say")
         if name not in known and name not in extras.BODY:
             raise unknown(name[:128], known)
     try:
