@@ -94,7 +94,10 @@ class Board:
 
     def sent(self, deployment: str, now: float) -> None:
         """A request is on its way there: it counts as in flight until the pulse of who works on it says so."""
-        self._of(deployment).sent.append(now)
+        sent = self._of(deployment).sent
+        while sent and now - sent[0] >= _ON_ITS_WAY:
+            sent.popleft()
+        sent.append(now)
 
     def cooling(self, deployment: str, now: float) -> float:
         """Seconds until it may be asked again; 0.0: now."""
@@ -162,8 +165,10 @@ class Board:
         if terms is None or not cooling.counts(why, terms):
             return None
         known = self._of(failed.deployment)
+        while known.failures and now - known.failures[0][0] >= MINUTE:
+            known.failures.popleft()
         known.failures.append((now, why))
-        recent = [one for at, one in known.failures if now - at < MINUTE]
+        recent = [one for _, one in known.failures]
         succeeded = sum(gauge.succeeded for at, gauge in known.gauges.values() if now - at < LIVES)
         seconds = cooling.after(failed, why, recent, succeeded, terms)
         if seconds is None or (known.until > now and now + seconds < known.until + _NEWS):
