@@ -146,6 +146,7 @@ ROWS: dict[str, Row] = {
     ),
     "huggingface": Row(
         base_url="https://router.huggingface.co/v1",
+        ends="/v1",  # of an endpoint of one's own, too
         bases=("HF_API_BASE", "HUGGINGFACE_API_BASE"),
         keys=("HF_TOKEN", "HUGGINGFACE_API_KEY"),
         rename=(r"^([^/]+)/([^/]+/[^/]+)$", r"\2:\1"),  # the provider behind it

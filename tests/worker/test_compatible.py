@@ -115,6 +115,7 @@ def test_a_deployment_may_say_that_it_has_responses() -> None:
         ("model: hosted_vllm/x, api_base: 'http://a:8000'", "http://a:8000/v1", "/responses"),
         ("model: hosted_vllm/x, api_base: 'http://a:8000/v1/'", "http://a:8000/v1", "/responses"),
         ("model: huggingface/x, api_base: 'http://a/v1/chat/completions'", "http://a/v1", "/chat/completions"),
+        ("model: huggingface/x, api_base: 'http://a'", "http://a/v1", "/chat/completions"),
     ],
 )
 def test_addresses_are_completed_and_cut(params: str, base: str, path: str) -> None:
@@ -210,6 +211,21 @@ def test_mistral_is_told_in_its_own_way() -> None:
     assert result["tool_call_id"].isalnum()
     assert made["tool_choice"] == "any"
     assert "stream_options" not in made
+
+
+@pytest.mark.parametrize(
+    ("provider", "model"), [("mistral", "mistral-large-latest"), ("nvidia_nim", "mistralai/mistral-small-4-119b-2603")]
+)
+def test_mistrals_models_answer_what_tools_gave_back_before_the_user_speaks(provider: str, model: str) -> None:
+    shown = {**CALLED[3], "output": [{"type": "input_image", "image_url": "https://x.example/y.png"}]}
+    for given in ([*CALLED, {"role": "user", "content": "stop"}], [*CALLED[:3], shown]):
+        messages = call(provider, model, input=given).body["messages"]
+        assert [message["role"] for message in messages] == ["user", "assistant", "tool", "assistant", "user"]
+        assert messages[3] == {"role": "assistant", "content": "I see."}
+        others = call("groq", "llama-3.3-70b", input=given).body["messages"]
+        assert [message["role"] for message in others] == ["user", "assistant", "tool", "user"]
+    said = [*CALLED, {"role": "assistant", "content": "Rain."}, {"role": "user", "content": "c"}]
+    assert "I see." not in str(call("mistral", "mistral-large-latest", input=said).body)
 
 
 def test_an_id_that_mistral_gave_stays() -> None:

@@ -74,7 +74,7 @@ def test_a_model_is_known_by_all_its_names(model: str) -> None:
         ("mistral-medium-3.5", "effort", "none high", "both"),
         ("mistral-large-2512", "none", None, "both"),
         ("deepseek-ai/DeepSeek-V3.1", "switch", None, "both"),
-        ("deepseek-v4-pro", "switch", "none high max", None),
+        ("deepseek-v4-pro", "switch", "none low high max", None),
         ("Qwen/Qwen3-32B", "switch", None, None),
         ("qwen3-coder-480b", "none", None, None),
         ("grok-4.5", "effort", "low medium high", "both"),

@@ -63,6 +63,9 @@ class Telling:
                 made[-1]["content"] += blocks
             elif blocks:
                 made.append({"role": turn.role, "content": blocks})
+        if made and made[-1]["role"] == "assistant" and "text" in made[-1]["content"][-1]:
+            last = made[-1]["content"][-1]
+            last["text"] = last["text"].rstrip()  # the model would go on in the middle of a word
         return made
 
     def _blocks(self, block: Block) -> Iterator[Item]:
