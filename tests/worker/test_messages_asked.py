@@ -315,6 +315,7 @@ def error(kind: str, message: str, **more: Any) -> bytes:
             error("invalid_request_error", "You have reached your specified API usage limits"),
             UpstreamQuotaExceeded,
         ),
+        (400, error("invalid_request_error", "Output blocked by content filtering policy"), UpstreamRefused),
         (401, error("authentication_error", "invalid x-api-key"), UpstreamAuth),
         (402, error("billing_error", "Pay."), UpstreamQuotaExceeded),
         (403, error("permission_error", "Not yours."), UpstreamAuth),
@@ -337,6 +338,7 @@ def error(kind: str, message: str, **more: Any) -> bytes:
 def test_its_errors_are_told_in_our_words(status: int, told: bytes, kind: type[Exception]) -> None:
     made = refusal(status, {"retry-after": "7"}, told)
     assert type(made) is kind
+    assert (made.code == "content_filter") is (b"content filtering" in told)
     if isinstance(made, UpstreamRateLimited):
         assert made.retry_after == 7
 
