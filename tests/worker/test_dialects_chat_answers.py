@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.rig.legal import check_stream
 from tests.worker.telling import assembler, fed, wire
-from warren.errors import UpstreamError
+from warren.errors import UpstreamError, UpstreamRateLimited
 from warren_worker.dialect import Conversation, Kept, UpstreamId
 from warren_worker.dialects.chat import Chat
 
@@ -91,6 +91,33 @@ def test_usage_is_found_where_a_server_puts_it(more: Item, cached: int) -> None:
 def test_why_an_answer_ended_is_told(reason: str, status: str, why: str | None) -> None:
     final = answer(chunk(content="a"), chunk(reason))
     assert (final["status"], (final["incomplete_details"] or {}).get("reason")) == (status, why)
+
+
+def piece(call_id: str | None = None, **function: Any) -> Item:
+    return chunk(tool_calls=[{"index": 0, "id": call_id, "function": function}])
+
+
+@pytest.mark.parametrize("name", [None, ""])
+def test_a_calls_name_may_come_behind_its_id(name: str | None) -> None:
+    (call_,) = answer(piece("c", name=name), piece(name="f"), piece(arguments="{}"), chunk("tool_calls"))["output"]
+    assert (call_["call_id"], call_["name"], call_["arguments"]) == ("c", "f", "{}")
+
+
+@pytest.mark.parametrize("said", [[piece("c")], [piece("c", arguments="{}")]], ids=["id", "arguments"])
+def test_a_call_of_nothing_is_a_failure(said: list[Item]) -> None:
+    with pytest.raises(UpstreamError):
+        answer(*said, chunk("tool_calls"))
+
+
+def test_only_the_first_of_several_answers_is_read() -> None:
+    other = {"id": "x", "choices": [{"index": 1, "delta": {"content": "b"}, "finish_reason": "length"}]}
+    final = answer(chunk(content="a"), other, chunk("stop"), other)
+    assert (final["status"], final["output"][0]["content"][0]["text"]) == ("completed", "a")
+
+
+def test_an_error_may_be_the_whole_of_an_event() -> None:
+    with pytest.raises(UpstreamRateLimited):
+        answer(chunk(content="a"), {"object": "error", "message": "Slow down.", "code": 429})
 
 
 @pytest.mark.parametrize("reason", ["error", "ERROR", "MALFORMED_FUNCTION_CALL", "network_error", "unheard_of"])
