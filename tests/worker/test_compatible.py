@@ -310,6 +310,11 @@ def test_cache_breakpoints_go_to_those_who_have_them() -> None:
     told = call("openrouter", input=[{"role": "system", "content": [part]}, {"role": "user", "content": [part]}]).body
     marked = {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}
     assert [message["content"] for message in told["messages"]] == [[marked], [marked]]
+    result = {**CALLED[3], "output": [{"type": "input_text", "text": "b"}, part]}
+    told = call("openrouter", input=[*CALLED[:3], result, *[{"role": "user", "content": [part]}] * 4]).body["messages"]
+    assert told[2]["content"] == [{"type": "text", "text": "b"}, {"type": "text", "text": "a"}]
+    assert [message["content"] for message in told[3:]] == [[marked]] * 4
+    assert call("openrouter", input=[*CALLED[:3], result]).body["messages"][2]["content"][1] == marked
 
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "compatible"

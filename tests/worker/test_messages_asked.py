@@ -388,6 +388,25 @@ def test_calls_that_share_an_id_are_told_apart() -> None:
     assert results == {"c": "one", "c_2": "two"}
 
 
+def test_the_last_four_breakpoints_are_marked_and_none_for_less_time_than_one_behind_it() -> None:
+    def part(text: str, ttl: str = "30m") -> dict[str, Any]:
+        return {"type": "input_text", "text": text, "prompt_cache_breakpoint": {"mode": "explicit", "ttl": ttl}}
+
+    result = {**result_of("c", ""), "output": [part("c")]}
+    told = [
+        {"role": "developer", "content": [part("a")]},
+        {"role": "user", "content": [part("b")]},
+        call_of("c"),
+        result,
+    ]
+    told += [{"role": "user", "content": [part("d"), part("e", "12h"), part("f")]}]
+    made = body(input=told, tools=[FUNCTION])
+    assert "cache_control" not in str(made["system"])
+    assert "cache_control" not in str(made["messages"][0])
+    assert str(made["messages"][2:]).count("'ttl': '1h'") == 3
+    assert made["messages"][-1]["content"][-1]["cache_control"] == {"type": "ephemeral"}
+
+
 def test_a_search_that_was_given_up_is_left_out_once_the_conversation_goes_on() -> None:
     use = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "q"}}
     search = {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search"}}

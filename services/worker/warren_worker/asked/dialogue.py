@@ -5,10 +5,11 @@ behind it, in one turn of the user's, before anything else that he says.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from warren_worker.asked.blocks import Block, Called, Result, Said
+from warren_worker.asked.blocks import Block, Called, Media, Result, Said, unmarked
 from warren_worker.asked.spoken import Spoken, placed, spoken
 from warren_worker.dialect import Conversation
 
@@ -31,16 +32,27 @@ class Dialogue:
     """None is empty, and no two in a row are of the same role. The first may be the assistant's."""
 
 
-def dialogue(conversation: Conversation) -> Dialogue:
-    """The conversation in turns.
+def dialogue(conversation: Conversation, *, marks: bool = True) -> Dialogue:
+    """The conversation in turns. `marks`: parts may be marked for a cache.
 
     Raises:
         InvalidRequest: it holds what no turn can say; `param` is where.
     """
     made = _Making(conversation.request.get("instructions"))
     for one in spoken(conversation):
+        if not marks:
+            _unmarked(one.blocks)
         made.take(one)
     return made.dialogue()
+
+
+def _unmarked(said: Iterable[Block]) -> None:
+    for block in said:
+        match block:
+            case Result(content=content):
+                _unmarked(content)
+            case Said() | Media() if block.breakpoint is not None:
+                unmarked(block.path)
 
 
 class _Making:

@@ -13,6 +13,7 @@ from warren_worker.dialect import Conversation
 from warren_worker.dialects.chat.details import replayed
 from warren_worker.dialects.chat.parts import content, output
 from warren_worker.dialects.chat.turns import Turns
+from warren_worker.dialects.messages.caching import keep_last_marks
 
 _SHORT = 9
 _SHORT_ID = re.compile(f"[a-zA-Z0-9]{{{_SHORT}}}")
@@ -52,6 +53,8 @@ def messages(conversation: Conversation, manner: Manner, instructions: str | Non
         said = [message for message in said if message["content"] or message["role"] == "tool" or _calls(message)]
     if manner.answers:
         said = list(_answered(said))
+    if manner.caches:
+        keep_last_marks(part for message in said if isinstance(message["content"], list) for part in message["content"])
     tools = bool(conversation.request.get("tools")) or any(map(_calls, said))
     return [_thoughtful(message, manner, tools=tools) for message in said]
 

@@ -18,7 +18,7 @@ _NOTHING = "(no output)"
 
 def messages(conversation: Conversation, instructions: str | None) -> list[Item]:
     """`instructions`: ours, behind those of the request. If there is no user, what the system says is his."""
-    told = dialogue(conversation)
+    told = dialogue(conversation, marks=False)
     turns = told.turns or [Turn("user", [*told.system])]
     system = [said.text for said in told.system if told.turns] + ([instructions] if instructions else [])
     made: list[Item] = []

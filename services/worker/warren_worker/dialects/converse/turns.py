@@ -48,6 +48,7 @@ class Telling:
         elif messages[0]["role"] != "user":
             messages.insert(0, {"role": "user", "content": [{"text": _NOTHING}]})
         self._points.end(messages)
+        self._points.keep_last([first, *(message["content"] for message in messages)])
         return [*first, *({"text": one} for one in instructions)], messages
 
     def _messages(self, turns: list[Turn]) -> list[Item]:
