@@ -216,6 +216,11 @@ ROWS: dict[str, Row] = {
         responses={"withheld": frozenset({"metadata"})},
         parameters=_without("user", *_CACHING, "safety_identifier", "text.verbosity"),
     ),
+    "custom_openai": Row(  # whoever it is; by `openai/` and an address it is asked for Responses
+        bases=("CUSTOM_OPENAI_API_BASE", "OPENAI_LIKE_API_BASE", "OPENAI_BASE_URL", "OPENAI_API_BASE"),
+        keys=("CUSTOM_OPENAI_API_KEY", "OPENAI_LIKE_API_KEY", "OPENAI_API_KEY"),
+        key="",
+    ),
     "lm_studio": Row(bases=("LM_STUDIO_API_BASE",), keys=("LM_STUDIO_API_KEY",), key=""),
     "llamafile": Row(
         base_url="http://127.0.0.1:8080/v1", bases=("LLAMAFILE_API_BASE",), keys=("LLAMAFILE_API_KEY",), key=""

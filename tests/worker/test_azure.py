@@ -53,6 +53,11 @@ def url(one: Endpoint) -> str:
             f"{R}/openai/responses?api-version=2026-05-01",
         ),
         (
+            f"api_base: '{R}/openai/responses?api-version=2025-04-01-preview', api_key: k, responses_api_version: v1",
+            {},
+            f"{R}/openai/responses?api-version=2025-04-01-preview",
+        ),
+        (
             f"{BASE}, api_version: 2025-04-01-preview, responses_api_version: latest",
             {},
             f"{R}/openai/v1/responses?api-version=latest",

@@ -93,6 +93,9 @@ def test_the_environments_key_goes_to_an_address_of_ones_own_too_and_to_nobody_e
         ("model: databricks/databricks-claude-sonnet-4, api_base: 'http://a'", False),
         ("model: perplexity/sonar", False),
         ("model: perplexity/openai/gpt-5", True),
+        ("model: custom_openai/x, api_base: 'http://a'", False),
+        ("model: openai_like/x, api_base: 'http://a'", False),
+        ("model: openai/x, api_base: 'http://a'", True),
     ],
 )
 def test_who_has_responses_is_asked_natively(params: str, native: bool) -> None:
