@@ -99,7 +99,11 @@ ROWS: dict[str, Row] = {
         keys=("XAI_API_KEY",),
         native=True,
         chat={"limit": "max_completion_tokens"},
-        responses={"withheld": frozenset({"metadata"}), "tools": _XAI_TOOLS},
+        responses={
+            "withheld": frozenset({"metadata"}),
+            "tools": _XAI_TOOLS,
+            "filters": {"blocked_domains": "excluded_domains"},
+        },
         parameters=_without("service_tier", "safety_identifier", "text.verbosity", *_PENALTIES, *_CACHING),
         native_parameters=_without("service_tier", "safety_identifier", "text.verbosity", *_PENALTIES, "prompt"),
     ),

@@ -273,6 +273,14 @@ def test_a_web_search_is_asked_for_where_there_is_one() -> None:
     assert asked["web_search_options"] == {"search_context_size": "low", "user_location": {"country": "ES"}}
     assert "tools" not in asked
     assert call("perplexity", tools=[SEARCH], tool_choice="none").body["disable_search"] is True
+    blocked = {"type": "web_search", "filters": {"blocked_domains": ["a.example"]}}
+    assert call("perplexity", tools=[blocked]).body["search_domain_filter"] == ["-a.example"]
+    (routed,) = call("openrouter", tools=[blocked]).body["tools"]
+    assert routed["parameters"] == {"excluded_domains": ["a.example"]}
+    both = {**SEARCH, "filters": {"allowed_domains": ["b.example"], "blocked_domains": ["a.example"]}}
+    with pytest.raises(InvalidRequest) as caught:
+        call("perplexity", tools=[both])
+    assert caught.value.param == "tools[0].filters.blocked_domains"
     options = Chat(searches="web_search_options")
     with pytest.raises(InvalidRequest) as caught:
         options.call(Conversation({"model": "m", "input": "hi", "tools": [SEARCH]}, items("hi")), "x")
@@ -302,6 +310,8 @@ def test_xai_is_not_sent_what_it_refuses() -> None:
     made = body(metadata={"a": "b"}, tools=[{"type": "code_interpreter", "container": {"type": "auto"}}])
     assert "metadata" not in made
     assert made["tools"] == [{"type": "code_interpreter"}]
+    blocked = {"type": "web_search", "filters": {"blocked_domains": ["a.example"]}}
+    assert body(tools=[blocked])["tools"] == [{"type": "web_search", "filters": {"excluded_domains": ["a.example"]}}]
     assert one.parameters["metadata"] is Treatment.OURS
     with pytest.raises(InvalidRequest) as caught:
         body(tools=[FUNCTION, SEARCH])
