@@ -164,6 +164,15 @@ def test_effort_is_said_in_the_servers_way() -> None:
     assert "reasoning_effort" not in call("zai", **asked).body
 
 
+def test_qwen_at_groq_thinks_or_not_and_never_in_its_text() -> None:
+    for effort, sent in (("none", "none"), ("low", "default"), ("high", "default")):
+        body = call("groq", "qwen/qwen3-32b", reasoning={"effort": effort}).body
+        assert (body["reasoning_effort"], body["reasoning_format"]) == (sent, "parsed")
+    plain = call("groq", "qwen/qwen3-32b").body
+    assert (plain["reasoning_format"], "reasoning_effort" in plain) == ("parsed", False)
+    assert "reasoning_format" not in call("groq", "openai/gpt-oss-120b").body
+
+
 def test_claude_at_databricks_thinks_by_a_budget_below_its_limit() -> None:
     dialect = Chat(effort="budget", facts=keyed("databricks", "databricks-claude-sonnet-4-5").facts)
 

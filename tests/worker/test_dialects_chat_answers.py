@@ -175,6 +175,18 @@ def test_thoughts_between_tags_are_found_wherever_the_text_is_cut(cuts: list[int
     assert message["content"][0]["text"] == "so <think>."
 
 
+def test_probabilities_are_of_the_text_behind_the_thoughts() -> None:
+    def part(content: str) -> Item:
+        made = chunk(content=content)
+        made["choices"][0]["logprobs"] = {"content": [{"token": content, "logprob": -0.5}]}
+        return made
+
+    final = answer(*map(part, ("<think>", "hm", "</think>", "It ", "rains")), chunk("stop"), chat=Chat(tags=True))
+    assert [item["type"] for item in final["output"]] == ["reasoning", "message"]
+    (said,) = final["output"][1]["content"]
+    assert (said["text"], [log["token"] for log in said["logprobs"]][-2:]) == ("It rains", ["It ", "rains"])
+
+
 @pytest.mark.parametrize(
     ("text", "kinds"),
     [

@@ -73,6 +73,7 @@ def test_a_model_is_known_by_all_its_names(model: str) -> None:
         ("magistral-medium-latest", "switch", None, "both"),
         ("mistral-medium-3.5", "effort", "none high", "both"),
         ("mistral-large-2512", "none", None, "both"),
+        ("mistral-large-4-0", "effort", "none low medium high", "both"),
         ("deepseek-ai/DeepSeek-V3.1", "switch", None, "both"),
         ("deepseek-v4-pro", "switch", "none low high max", None),
         ("Qwen/Qwen3-32B", "switch", None, None),

@@ -44,7 +44,9 @@ class ChatReader:
     `reasoning_details` must come back.
     """
 
-    __slots__ = ("_calls", "_count", "_details", "_named", "_nameless", "_said", "_sources", "_tags", "_tier")
+    __slots__ = (
+        "_calls", "_count", "_details", "_logs", "_named", "_nameless", "_said", "_sources", "_tags", "_tier",
+    )  # fmt: skip
 
     def __init__(self, *, tagged: bool = False, keeps: bool = False) -> None:
         self._calls: dict[Any, tuple[int, Any]] = {}  # by index: our handle, and the id it came with
@@ -53,6 +55,7 @@ class ChatReader:
         self._named = False
         self._tier: Any = None
         self._tags = Tags() if tagged else None
+        self._logs: list[Item] = []
         self._details = Details() if keeps else None
         self._sources: list[tuple[str, str]] = []
         self._said: list[str] = []
@@ -113,10 +116,18 @@ class ChatReader:
             yield from said.parts(content)
             return
         self._said.append(content)
-        if self._tags is not None:
-            yield from self._tags.feed(content)
-        else:
-            yield Text(content, said.logs(logprobs) if logprobs else [])
+        logs = said.logs(logprobs) if logprobs else []
+        if self._tags is None:
+            yield Text(content, logs)
+            return
+        self._logs += logs
+        yield from self._told(self._tags.feed(content))
+
+    def _told(self, tagged: Iterable[Text | Thought]) -> Iterator[Delta]:
+        """What was told apart; probabilities are of the text, and may come before it."""
+        for one in tagged:
+            logs, self._logs = self._logs, []
+            yield Text(one.text, logs) if isinstance(one, Text) else one
 
     def _call(self, call: Item) -> Iterator[Delta]:
         index, id_ = call.get("index"), call.get("id")
@@ -147,7 +158,7 @@ class ChatReader:
         if any(self._nameless.values()):
             raise TypeError("a call of nothing")
         if self._tags is not None:
-            yield from self._tags.end()
+            yield from self._told(self._tags.end())
         if self._details is not None:
             yield from self._details.flush(thought=not self._said and not self._calls)
         yield from said.citations(self._sources, "".join(self._said))
