@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from warren.errors import InvalidRequest
-from warren.responses import items
+from warren.objects import items
 from warren_worker.dialect import Conversation, Dialect
 from warren_worker.dialects.chat import Chat
 from warren_worker.dialects.cohere import Cohere
