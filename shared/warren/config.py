@@ -22,7 +22,7 @@ import yaml
 from pydantic import Field, ValidationError
 from pydantic_core import to_json
 
-from warren import located, naming
+from warren import located, naming, price_keys
 from warren.compatible import ROWS
 from warren.located import Where, dotted, line_of
 from warren.params import Info, Params, Secret, SecretText, Strict
@@ -60,6 +60,9 @@ class _Everywhere(Strict):
     """`litellm_settings`: what holds for all deployments that do not say otherwise."""
 
     drop_params: bool = False
+    model_cost_map_url: SecretText | None = None
+    """A price file in LiteLLM's format: a URL, or a path."""
+    include_cost_in_streaming_usage: bool = False
 
 
 class _File(Strict):
@@ -86,6 +89,10 @@ class Deployment:
 class Config:
     deployments: Mapping[str, Deployment] = field(default_factory=dict)
     master_key: Secret | None = None
+    price_file: Secret | None = None
+    """Where prices are read from, a path or a URL."""
+    tells_cost: bool = False
+    """Clients are told in the usage what a response costs."""
     reports: tuple[str, ...] = ()
     """What of the file has no effect, a sentence each, with its line."""
 
@@ -138,6 +145,9 @@ def parse(text: str, name: str = "config") -> Config:
         where = tuple(problem["loc"])
         message = "is missing" if problem["type"] == "missing" else str(problem["msg"]).removeprefix("Value error, ")
         raise Complaint(f"{name}, line {line_of(lines, where)}: {dotted(where)}: {message}") from None
+    if (wrong := _wrong_price(file)) is not None:
+        where, message = wrong
+        raise Complaint(f"{name}, line {line_of(lines, where)}: {dotted(where)}: {message}")
     reports = [f"{name}, line {line_of(lines, where)}: {dotted(where)} has no effect" for where in _unknown(file)]
     deployments: dict[str, Deployment] = {}
     for index, entry in enumerate(file.model_list):
@@ -152,7 +162,14 @@ def parse(text: str, name: str = "config") -> Config:
             raise Complaint(f"{name}, line {line_of(lines, where)}: two deployments have the id {deployment.id!r}")
         else:
             deployments[deployment.id] = deployment
-    return Config(deployments, file.general_settings.master_key, tuple(reports))
+    everywhere = file.litellm_settings
+    return Config(
+        deployments,
+        file.general_settings.master_key,
+        everywhere.model_cost_map_url,
+        everywhere.include_cost_in_streaming_usage,
+        tuple(reports),
+    )
 
 
 def _deployment(entry: _Entry, others: Collection[str], everywhere: _Everywhere) -> Deployment:
@@ -195,6 +212,22 @@ def _unknown(file: _File) -> Iterator[Where]:
     for index, entry in enumerate(file.model_list):
         at = ("model_list", index)
         yield from ((*at, key) for key in entry.model_extra or ())
-        yield from ((*at, "litellm_params", key) for key in entry.litellm_params.model_extra or ())
+        yield from ((*at, "litellm_params", key) for key in _strange(entry.litellm_params))
         yield from ((*at, "litellm_params", *where) for where in _unsaid(entry.litellm_params))
-        yield from ((*at, "model_info", key) for key in entry.model_info.model_extra or ())
+        yield from ((*at, "model_info", key) for key in _strange(entry.model_info))
+
+
+def _strange(section: Strict) -> Iterator[str]:
+    return (key for key in section.model_extra or () if not price_keys.known(key))
+
+
+def _wrong_price(file: _File) -> tuple[Where, str] | None:
+    """Where a price is none, and why."""
+    for index, entry in enumerate(file.model_list):
+        for name in ("litellm_params", "model_info"):
+            for key, value in (getattr(entry, name).model_extra or {}).items():
+                try:
+                    price_keys.check(key, value)
+                except ValueError as wrong:
+                    return ("model_list", index, name, key), str(wrong)
+    return None

@@ -46,6 +46,7 @@ SEARCHES, SEARCH_UNIT = "search_context_cost_per_query", "web_search_billing_uni
 SPECIFIC = "provider_specific_entry"
 STRUCTURES = frozenset({TIERED, OFF_PEAK, SEARCHES, SEARCH_UNIT, SPECIFIC})
 
+_SHAPES = {TIERED: list, OFF_PEAK: dict, SEARCHES: dict, SEARCH_UNIT: str, SPECIFIC: dict}
 _TIERS = "flex|priority|balanced|ultrafast|batches"
 _KEY = re.compile(
     rf"({'|'.join(sorted(TOKENS, key=len, reverse=True))})"
@@ -84,6 +85,25 @@ def own(*places: Mapping[str, Any] | None) -> dict[str, Any]:
     for place in reversed(places):
         found |= {name: value for name, value in (place or {}).items() if value is not None and known(name)}
     return found
+
+
+def check(name: str, value: object) -> None:
+    """See whether this key, if it is one of prices, has such a value.
+
+    Raises:
+        ValueError: it has not.
+    """
+    if value is None or not known(name):
+        return
+    if name in STRUCTURES:
+        if not isinstance(value, _SHAPES[name]):
+            raise ValueError("this is not what LiteLLM's price file has here")  # one kind of complaint
+        for row in value if isinstance(value, list) else [value]:
+            for key, inner in row.items() if isinstance(row, dict) else ():
+                if "cost" in key or key.startswith("search_context_size"):
+                    amount(inner)
+    else:
+        amount(value)
 
 
 def amount(value: object) -> Decimal:

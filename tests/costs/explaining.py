@@ -13,7 +13,7 @@ from warren.price_keys import amount
 FREE = "LiteLLM takes a tool that has no price for free; to us the call's price is unknown"
 LISTED = "the file has no price for a search; we take the vendor's list price, LiteLLM none"
 ONE_TOOL = "LiteLLM charges one tool of a call, a search before a look into files; we charge all"
-HOURS = "above a threshold, LiteLLM takes the cache writes of an hour at another tier for what they cost below it"
+HOURS = "above a threshold, LiteLLM takes long cache writes at another tier for what they cost below it"
 NO_TIERS = "LiteLLM's calculator for Fireworks knows no service tiers"
 PERPLEXITY = "LiteLLM's calculator for Perplexity knows no cache, thresholds or tiers"
 PICTURES = "LiteLLM does not read what cached pictures cost"
@@ -34,10 +34,11 @@ def _tokens(case: Case) -> Iterator[tuple[Decimal, tuple[str, ...]]]:
     ours = case.total - case.line("web_search") - case.line("file_search")
     yield ours, ()
     said, entry = case.said, case.model.entry
-    own = f"{keys.CACHE_WRITE_1H}_{said['tier']}"
-    if keys.CACHE_WRITE_1H in entry and said["tier"] in ("flex", "priority"):
-        below = said["cache_write_1h_tokens"] * amount(entry.get(own) or entry[keys.CACHE_WRITE_1H])
-        yield ours - case.line("cache_write_1h") + below, (HOURS,)
+    for kind, name in (("cache_write_1h", keys.CACHE_WRITE_1H), ("cache_write_12h", keys.CACHE_WRITE_12H)):
+        if name in entry and said["tier"] in ("flex", "priority"):
+            geo = amount((entry.get(keys.SPECIFIC) or {}).get(said["geo"], 1))
+            below = said[f"{kind}_tokens"] * amount(entry.get(f"{name}_{said['tier']}") or entry[name]) * geo
+            yield ours - case.line(kind) + below, (HOURS,)
     if keys.IMAGE_READ in entry:
         pictures = [line for line in case.ours.lines if line.what in ("cache_read", "cache_read_image")]
         rate = amount(entry[keys.CACHE_READ])

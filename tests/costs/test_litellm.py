@@ -11,14 +11,17 @@ from tests.costs.oracle import compared, models, usages
 def agree(count: int) -> None:
     """Whether both say the same of 200 models and so many usages, or why not."""
     seen: Counter[str] = Counter()
+    open_: list[object] = []
     for case in compared(models(200), usages(count)):
         if not case.differs:
             seen["the same"] += 1
             continue
         why = explaining.reasons(case)
-        assert why is not None, (case.model.provider, case.model.name, case.said, case.theirs, case.ours)
-        seen.update(why)
+        if why is None:
+            open_.append((case.model.provider, case.model.name, case.said, case.theirs, case.ours))
+        seen.update(why or ())
     print(*(f"{number:7,}  {what}" for what, number in seen.most_common()), sep="\n")
+    assert not open_, open_[:3]
     assert seen["the same"] > 0.7 * 200 * count
     for reason in (explaining.FREE, explaining.LISTED, explaining.ONE_TOOL, explaining.HOURS, explaining.PERPLEXITY):
         assert seen[reason], reason

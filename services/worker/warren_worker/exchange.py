@@ -1,6 +1,8 @@
 """Calls to providers: each is made here, and what it took and used is written down, whatever became of it."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from time import monotonic, time
 from typing import Any, Protocol
 
@@ -9,7 +11,8 @@ from opentelemetry.trace import SpanKind
 from pydantic_core import from_json
 
 from warren import objects, telemetry
-from warren.contracts import UpstreamCall, Usage
+from warren.contracts import UpstreamCall, Usage, charge
+from warren.costs import Bill, Served, tools
 from warren.errors import Cancelled, InvalidRequest, UpstreamError, WarrenError
 from warren.events import Event
 from warren.objects import Item
@@ -44,6 +47,8 @@ class Nobody:
 
 
 NOBODY = Nobody()
+NOTHING = Bill(None)
+"""What a call costs that nothing came of."""
 
 _PAUSES = 10
 """How often one answer may be interrupted by the provider itself."""
@@ -56,6 +61,8 @@ class Calls:
         self.made: list[UpstreamCall] = []
         self.dropped: tuple[str, ...] = ()
         """What the latest call left out of the request."""
+        self.tells_cost = False
+        """Clients are told in the usage what all calls cost."""
         self._upstream = upstream
         self._attempt = attempt
         self._deadline = deadline
@@ -70,6 +77,7 @@ class Calls:
         Raises:
             WarrenError: there is no answer, or it did not come to a good end.
         """
+        self.tells_cost = endpoint.tells_cost
         conversation = await self._inlined(endpoint, conversation)
         call, told, self.dropped = dropping.call(endpoint, conversation)
         validator = _validator(call.schema) if call.schema is not None else None
@@ -90,7 +98,7 @@ class Calls:
         self, endpoint: Endpoint, conversation: Conversation, call: Call, assembler: Assembler, audience: Audience
     ) -> list[Event]:
         """One call; gives the answer's last events, none of an answer that is paused."""
-        note = _Note(endpoint)
+        note = _Note(endpoint, conversation.request, len(assembler.response["output"]))
         try:
             with telemetry.span(f"chat {endpoint.model}", SpanKind.CLIENT, provider=endpoint.provider):
                 return await self._read(endpoint, conversation, call, assembler, audience, note)
@@ -101,7 +109,8 @@ class Calls:
             note.error = Cancelled("Nobody wants this answer any more.")
             raise
         finally:
-            self._write(note, assembler.usage, assembler.usage_source)
+            said = assembler.response["output"][note.said :]
+            self._write(note, assembler.usage, assembler.usage_source, assembler.response, said)
 
     async def count(self, endpoint: Endpoint, dialect: Counting, conversation: Conversation) -> int | None:
         """How many tokens the provider says that this is; None if it does not say."""
@@ -120,7 +129,7 @@ class Calls:
 
     async def fetch(self, endpoint: Endpoint, path: str, body: Item) -> Item:
         """What a native provider answers to this question, as one JSON object."""
-        note = _Note(endpoint)
+        note = _Note(endpoint, body)
         answer: Item = {}
         try:
             answer = await self._upstream.fetch(endpoint, path, body, self._deadline, heard=note.heard)
@@ -129,7 +138,7 @@ class Calls:
             raise
         finally:
             if path != "/responses/input_tokens":  # counting is free
-                self._write(note, _usage(answer.get("usage")), "reported")
+                self._write(note, _usage(answer.get("usage")), "reported", answer, ())
         return answer
 
     async def _read(
@@ -157,8 +166,15 @@ class Calls:
                 await audience.caught_up()
         return [] if assembler.paused else assembler.finish(time())
 
-    def _write(self, note: "_Note", usage: Usage | None, source: Any) -> None:
+    def _write(self, note: "_Note", usage: Usage | None, source: Any, answer: Item, said: Sequence[Item]) -> None:
+        """Keep what a call took and used, and what that costs; `said` are the items that it added to the answer."""
         answered = note.first_event is not None or (note.error is None and usage is not None)
+        seconds, tier = monotonic() - note.clock, _text(answer.get("service_tier"))
+        bill = NOTHING
+        if answered and usage is not None:
+            if hosted := tools.counted(said):
+                usage = usage.model_copy(update={"tools": {**hosted, **usage.tools}})
+            bill = note.endpoint.bill(usage, Served(note.started_at, seconds, tier, note.search_size))
         self.made.append(
             UpstreamCall(
                 call_id=f"{self._attempt}.{len(self.made) + 1}",
@@ -166,24 +182,46 @@ class Calls:
                 provider=note.endpoint.provider,
                 model=note.endpoint.model,
                 started_at=note.started_at,
-                seconds=monotonic() - note.clock,
+                seconds=seconds,
                 first_event_seconds=None if note.first_event is None else note.first_event - note.clock,
                 status=note.status,
                 error=note.error.code if note.error is not None else None,
                 upstream_request_id=note.request_id,
                 usage=usage if answered else None,
                 usage_source=source if answered else None,
+                service_tier=tier,
+                cost=bill.amount,
+                cost_lines=bill.lines,
+                price_source=bill.source,
+                price_date=bill.date,
+                unpriced=bill.unpriced,
             )
         )
+
+    @property
+    def cost(self) -> Decimal | None:
+        """What all of them cost together."""
+        return charge(self.made)
+
+    def tell(self, response: Item) -> None:
+        """Write that into the response, if clients are told; a number, as LiteLLM does."""
+        if self.tells_cost and isinstance(usage := response.get("usage"), dict):
+            cost = self.cost
+            response["usage"] = {**usage, "cost": None if cost is None else float(cost)}
 
 
 class _Note:
     """What is known of a call while it runs."""
 
-    __slots__ = ("clock", "endpoint", "error", "first_event", "request_id", "started_at", "status")
+    __slots__ = (
+        "clock", "endpoint", "error", "first_event", "request_id", "said", "search_size", "started_at", "status",
+    )  # fmt: skip
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, request: Mapping[str, Any], said: int = 0) -> None:
         self.endpoint = endpoint
+        self.search_size = _search_size(request)
+        self.said = said
+        """Items of the answer that were there before."""
         self.started_at = time()
         self.clock = monotonic()
         self.first_event: float | None = None
@@ -193,6 +231,13 @@ class _Note:
 
     def heard(self, status: int, request_id: str | None) -> None:
         self.status, self.request_id = status, request_id
+
+
+def _search_size(request: Mapping[str, Any]) -> str | None:
+    """How much a search was to bring in: some charge by that."""
+    searching = (tool for tool in request.get("tools") or () if str(tool.get("type")).startswith("web_search"))
+    sizes = (tool.get("search_context_size") for tool in searching)
+    return next((size for size in sizes if isinstance(size, str)), None)
 
 
 def _with_answer(conversation: Conversation, assembler: Assembler) -> Conversation:
@@ -242,6 +287,10 @@ def _retracted(assembler: Assembler, made: list[Event]) -> WarrenError:
     return WarrenError(
         "The model's answer does not fit the schema that was asked for.", status=502, code="invalid_structured_output"
     )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _usage(usage: Any) -> Usage | None:

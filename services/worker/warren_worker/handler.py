@@ -12,6 +12,7 @@ from warren import telemetry
 from warren.bus import LEDGER_WRITE, RESUME, Bus, Delivery, jobs
 from warren.config import Config
 from warren.contracts import Ask, Cancel, Fetched, Job, Message, Ping, Pong, Resume
+from warren.costs import Prices
 from warren.errors import (
     BusUnavailable,
     CallTimeout,
@@ -23,6 +24,7 @@ from warren.errors import (
     WarrenError,
 )
 from warren.outbound import PUBLIC, Reach
+from warren.pricing import kept
 from warren.seal import Sealer
 from warren_worker.ask import answer
 from warren_worker.claims import GRACE, claim
@@ -56,6 +58,7 @@ class Worker:
         environ: Mapping[str, str],
         reload: Callable[[], Config],
         sealer: Sealer | None = None,
+        prices: Prices | None = None,
     ) -> None:
         self._bus = bus
         self._upstream = upstream
@@ -64,6 +67,7 @@ class Worker:
         self._reload = reload
         self._sealer = sealer
         self._endpoints: dict[str, Endpoint] = {}
+        self._prices = prices
         self._relay = Relay(bus)
         self._journal = Journal(bus)
         self._silence = Silence()
@@ -235,7 +239,9 @@ class Worker:
                 self._config = self._reload()
             if name not in self._config.deployments:
                 raise UpstreamUnreachable(f"The deployment {name!r} is not in this worker's configuration.")
-            self._endpoints[name] = endpoint(self._config.deployments[name], self._environ)
+            self._endpoints[name] = endpoint(
+                self._config.deployments[name], self._environ, self._prices, tells_cost=self._config.tells_cost
+            )
         return self._endpoints[name]
 
 
@@ -258,7 +264,9 @@ async def working(
     """
     async with AsyncExitStack() as stack:
         upstream = await stack.enter_async_context(connect(patience, concurrency * max(1, len(providers)), reach))
-        worker = Worker(bus, upstream, config, environ, reload, sealer)
+        prices, location = Prices(environ=environ), config.price_file
+        await stack.enter_async_context(kept(prices, location.resolve(environ) if location else None, reach))
+        worker = Worker(bus, upstream, config, environ, reload, sealer, prices)
         await stack.enter_async_context(bus.inbox(worker.receive, restored=worker.restored))
         await stack.enter_async_context(bus.listen([RESUME], worker.receive))
         stack.push_async_callback(worker.flushed)

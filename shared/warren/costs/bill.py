@@ -36,6 +36,11 @@ class Bill:
     unpriced: tuple[str, ...] = ()
 
 
+def digits(amount: Decimal) -> str:
+    """An amount of money as its digits, none too many."""
+    return f"{amount.normalize():f}"
+
+
 def billed(
     lines: Iterable[CostLine], unpriced: Iterable[str], source: str | None = None, date: str | None = None
 ) -> Bill:

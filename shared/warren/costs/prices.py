@@ -50,6 +50,11 @@ class Prices:
         self._environ = environ or {}
         self._kept: dict[str, _Kept] = {}
 
+    def renew(self, table: Table) -> None:
+        """From now on the prices of this table count."""
+        self._table = table
+        self._kept.clear()
+
     def sheet(self, deployment: Deployment, at: float) -> Sheet | None:
         """The deployment's prices at this time, in seconds since the epoch; None if nobody knows any."""
         return self._found(deployment, at).sheet

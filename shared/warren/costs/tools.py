@@ -7,7 +7,7 @@ from warren import price_keys as keys
 from warren.contracts import CostLine
 from warren.costs.bill import Served
 from warren.costs.sheet import Sheet
-from warren.responses import Item
+from warren.objects import Item
 
 WEB_SEARCH = "web_search"
 WEB_QUERIES = "web_queries"
@@ -36,6 +36,7 @@ def counted(items: Iterable[Item]) -> dict[str, int]:
     """How often tools were used that cost something, by the items of an answer."""
     found: dict[str, int] = {}
     containers: set[object] = set()
+    cited = False
     for item in items:
         match item.get("type"):
             case "web_search_call":
@@ -46,7 +47,15 @@ def counted(items: Iterable[Item]) -> dict[str, int]:
                 found[IMAGES] = found.get(IMAGES, 0) + 1
             case "code_interpreter_call":
                 containers.add(item.get("container_id"))
+            case "message":
+                cited = cited or any(_cites(part) for part in item.get("content") or ())
+    if cited and WEB_SEARCH not in found:
+        found |= {WEB_SEARCH: 1, WEB_QUERIES: 1}  # a search that shows by its citations only
     return {**found, CONTAINERS: len(containers)} if containers else found
+
+
+def _cites(part: Item) -> bool:
+    return any(one.get("type") == "url_citation" for one in part.get("annotations") or ())
 
 
 def searched(found: dict[str, int], action: object) -> None:
