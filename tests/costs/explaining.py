@@ -16,7 +16,6 @@ ONE_TOOL = "LiteLLM charges one tool of a call, a search before a look into file
 HOURS = "above a threshold, LiteLLM takes long cache writes at another tier for what they cost below it"
 NO_TIERS = "LiteLLM's calculator for Fireworks knows no service tiers"
 PERPLEXITY = "LiteLLM's calculator for Perplexity knows no cache, thresholds or tiers"
-PICTURES = "LiteLLM does not read what cached pictures cost"
 _TOOLS = frozenset({"web_search", "file_search"})
 
 
@@ -39,11 +38,6 @@ def _tokens(case: Case) -> Iterator[tuple[Decimal, tuple[str, ...]]]:
             geo = amount((entry.get(keys.SPECIFIC) or {}).get(said["geo"], 1))
             below = said[f"{kind}_tokens"] * amount(entry.get(f"{name}_{said['tier']}") or entry[name]) * geo
             yield ours - case.line(kind) + below, (HOURS,)
-    if keys.IMAGE_READ in entry:
-        pictures = [line for line in case.ours.lines if line.what in ("cache_read", "cache_read_image")]
-        rate = amount(entry[keys.CACHE_READ])
-        cached = sum((line.quantity for line in pictures), Decimal(0)) * rate
-        yield ours - sum((line.quantity * line.rate for line in pictures), Decimal(0)) + cached, (PICTURES,)
     if case.model.ours == "fireworks_ai":
         usage = Usage(**{name: value for name, value in said.items() if name not in ("tier", "tools")})
         plain = Prices(table()).bill(deployment(f"fireworks_ai/{case.model.name}"), usage, Served(at=AT))

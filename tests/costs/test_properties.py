@@ -179,6 +179,32 @@ def test_tools_are_counted_by_what_they_cost() -> None:
     }
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+KINDS = ("message", "web_search_call", "code_interpreter_call", "image_generation_call", "other")
+ITEM = st.fixed_dictionaries(
+    {"type": st.sampled_from(KINDS) | JSON},
+    optional=dict.fromkeys(("action", "content", "container_id", "status"), JSON),
+)
+PART = st.fixed_dictionaries({"annotations": JSON | st.lists(st.fixed_dictionaries({"type": JSON}))})
+
+
+@given(st.lists(ITEM | st.fixed_dictionaries({"type": st.just("message"), "content": st.lists(PART)}), max_size=5))
+def test_whatever_a_provider_says_its_tools_can_be_counted(items: list[dict[str, Any]]) -> None:
+    assert all(count > 0 for count in counted(items).values())
+
+
+def test_a_search_that_shows_by_its_citations_only_is_one() -> None:
+    said = {"type": "output_text", "text": "a", "annotations": [{"type": "url_citation"}, {"type": "url_citation"}]}
+    message = {"type": "message", "content": [said]}
+    assert counted([message]) == {"web_search": 1, "web_queries": 1}
+    assert counted([message, {"type": "web_search_call"}]) == {"web_search": 1, "web_queries": 1}
+    assert counted([{"type": "message", "content": [{**said, "annotations": []}]}]) == {}
+
+
 @pytest.mark.parametrize("content", [b"[]", b"x", b'{"m": 1}', b""])
 def test_what_is_no_price_file_is_refused(content: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  # whatever json says

@@ -14,7 +14,7 @@ import pytest
 
 from tests.costs.making import TABLE, deployment, prices
 from warren.contracts import Usage
-from warren.costs import Bill, Prices, Served, Sheet
+from warren.costs import Bill, Prices, Served, Sheet, Table
 from warren.costs.prices import bill
 
 MONDAY_NOON = datetime(2026, 11, 23, 12, 30, tzinfo=UTC).timestamp()
@@ -386,9 +386,15 @@ def test_deployments_are_compared_by_a_token_in_and_a_token_out() -> None:
 
 def test_regional_prices_are_found_by_the_region() -> None:
     entry = {"input_cost_per_token": 1, "output_cost_per_token": 1, "litellm_provider": "bedrock"}
-    table = type(TABLE)({**TABLE.entries, "bedrock/eu-west-1/m": entry}, "t")
+    table = Table({**TABLE.entries, "bedrock/eu-west-1/m": entry}, "t")
     assert table.find("bedrock", "m", None, "eu-west-1") is entry
     assert table.find("bedrock", "m", None, "us-east-1") is None
+
+
+def test_a_model_is_found_by_the_longer_name_of_its_provider() -> None:
+    entry = {"input_cost_per_token": 1, "output_cost_per_token": 1, "litellm_provider": "fireworks_ai"}
+    known = Prices(Table({"fireworks_ai/accounts/fireworks/models/glm-9": entry}, "t"))
+    assert known.rate(deployment("fireworks_ai/glm-9"), MONDAY_NOON) == 2
 
 
 def test_a_bare_name_counts_for_its_own_provider_only() -> None:

@@ -1,5 +1,6 @@
 """What a response costs, as its clients and its operator are told, in both forms."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from decimal import Decimal
@@ -16,7 +17,6 @@ from tests.rig.rabbitmq import ExternalRabbitMQ, RabbitMQ, free_ports
 from tests.rig.services import KEY, embedded, models, ready, stack
 from tests.rig.upstream import FakeProvider, provider
 from warren.contracts import CostLine, UpstreamCall
-from warren_ledger.store import Store
 from warren_ledger.store.mongo import MongoStore
 from warren_ledger.store.sqlite import SqliteStore
 
@@ -33,12 +33,13 @@ class Running:
         self._database = database
 
     async def calls(self, response_id: str) -> list[UpstreamCall]:
-        opened = (
-            MongoStore.open(self._database) if isinstance(self._database, str) else SqliteStore.open(self._database)
-        )
-        store: Store
-        async with opened as store:
-            return await store.calls(response_id, "default")
+        """What was recorded of its calls, once that has come to the store."""
+        at = self._database
+        opened = SqliteStore.open(at) if isinstance(at, Path) else MongoStore.open(at)
+        async with opened as store, asyncio.timeout(10):
+            while not (calls := await store.calls(response_id, "default")):
+                await asyncio.sleep(0.05)
+        return calls
 
     async def post(self, model: str, **more: Any) -> httpx.Response:
         async with httpx.AsyncClient(headers={"authorization": f"Bearer {KEY}"}, timeout=60) as http:

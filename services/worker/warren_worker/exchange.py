@@ -1,7 +1,7 @@
 """Calls to providers: each is made here, and what it took and used is written down, whatever became of it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from time import monotonic, time
 from typing import Any, Protocol
@@ -12,7 +12,6 @@ from pydantic_core import from_json
 
 from warren import objects, telemetry
 from warren.contracts import UpstreamCall, Usage, charge
-from warren.costs import Bill, Served, tools
 from warren.errors import Cancelled, InvalidRequest, UpstreamError, WarrenError
 from warren.events import Event
 from warren.objects import Item
@@ -20,6 +19,7 @@ from warren_worker import dropping
 from warren_worker.assembler import Assembler
 from warren_worker.dialect import Call, Conversation, Counting, Reaching
 from warren_worker.media import inlined
+from warren_worker.note import Note, reported
 from warren_worker.provider import Endpoint
 from warren_worker.upstream import Upstream
 
@@ -47,8 +47,6 @@ class Nobody:
 
 
 NOBODY = Nobody()
-NOTHING = Bill(None)
-"""What a call costs that nothing came of."""
 
 _PAUSES = 10
 """How often one answer may be interrupted by the provider itself."""
@@ -98,7 +96,7 @@ class Calls:
         self, endpoint: Endpoint, conversation: Conversation, call: Call, assembler: Assembler, audience: Audience
     ) -> list[Event]:
         """One call; gives the answer's last events, none of an answer that is paused."""
-        note = _Note(endpoint, conversation.request, len(assembler.response["output"]))
+        note = Note(endpoint, conversation.request, len(assembler.response["output"]))
         try:
             with telemetry.span(f"chat {endpoint.model}", SpanKind.CLIENT, provider=endpoint.provider):
                 return await self._read(endpoint, conversation, call, assembler, audience, note)
@@ -129,7 +127,7 @@ class Calls:
 
     async def fetch(self, endpoint: Endpoint, path: str, body: Item) -> Item:
         """What a native provider answers to this question, as one JSON object."""
-        note = _Note(endpoint, body)
+        note = Note(endpoint, body)
         answer: Item = {}
         try:
             answer = await self._upstream.fetch(endpoint, path, body, self._deadline, heard=note.heard)
@@ -138,7 +136,7 @@ class Calls:
             raise
         finally:
             if path != "/responses/input_tokens":  # counting is free
-                self._write(note, _usage(answer.get("usage")), "reported", answer, ())
+                self._write(note, reported(answer.get("usage")), "reported", answer, ())
         return answer
 
     async def _read(
@@ -148,7 +146,7 @@ class Calls:
         call: Call,
         assembler: Assembler,
         audience: Audience,
-        note: "_Note",
+        note: Note,
     ) -> list[Event]:
         reader = endpoint.dialect.reader(conversation)
         async with self._upstream.ask(endpoint, call, self._deadline, note.heard) as answer:
@@ -166,37 +164,9 @@ class Calls:
                 await audience.caught_up()
         return [] if assembler.paused else assembler.finish(time())
 
-    def _write(self, note: "_Note", usage: Usage | None, source: Any, answer: Item, said: Sequence[Item]) -> None:
-        """Keep what a call took and used, and what that costs; `said` are the items that it added to the answer."""
-        answered = note.first_event is not None or (note.error is None and usage is not None)
-        seconds, tier = monotonic() - note.clock, _text(answer.get("service_tier"))
-        bill = NOTHING
-        if answered and usage is not None:
-            if hosted := tools.counted(said):
-                usage = usage.model_copy(update={"tools": {**hosted, **usage.tools}})
-            bill = note.endpoint.bill(usage, Served(note.started_at, seconds, tier, note.search_size))
-        self.made.append(
-            UpstreamCall(
-                call_id=f"{self._attempt}.{len(self.made) + 1}",
-                deployment=note.endpoint.deployment,
-                provider=note.endpoint.provider,
-                model=note.endpoint.model,
-                started_at=note.started_at,
-                seconds=seconds,
-                first_event_seconds=None if note.first_event is None else note.first_event - note.clock,
-                status=note.status,
-                error=note.error.code if note.error is not None else None,
-                upstream_request_id=note.request_id,
-                usage=usage if answered else None,
-                usage_source=source if answered else None,
-                service_tier=tier,
-                cost=bill.amount,
-                cost_lines=bill.lines,
-                price_source=bill.source,
-                price_date=bill.date,
-                unpriced=bill.unpriced,
-            )
-        )
+    def _write(self, note: Note, usage: Usage | None, source: Any, answer: Item, said: Sequence[Item]) -> None:
+        """Keep what a call took and used; `said` are the items that it added to the answer."""
+        self.made.append(note.written(f"{self._attempt}.{len(self.made) + 1}", usage, source, answer, said))
 
     @property
     def cost(self) -> Decimal | None:
@@ -208,36 +178,6 @@ class Calls:
         if self.tells_cost and isinstance(usage := response.get("usage"), dict):
             cost = self.cost
             response["usage"] = {**usage, "cost": None if cost is None else float(cost)}
-
-
-class _Note:
-    """What is known of a call while it runs."""
-
-    __slots__ = (
-        "clock", "endpoint", "error", "first_event", "request_id", "said", "search_size", "started_at", "status",
-    )  # fmt: skip
-
-    def __init__(self, endpoint: Endpoint, request: Mapping[str, Any], said: int = 0) -> None:
-        self.endpoint = endpoint
-        self.search_size = _search_size(request)
-        self.said = said
-        """Items of the answer that were there before."""
-        self.started_at = time()
-        self.clock = monotonic()
-        self.first_event: float | None = None
-        self.status: int | None = None
-        self.request_id: str | None = None
-        self.error: WarrenError | None = None
-
-    def heard(self, status: int, request_id: str | None) -> None:
-        self.status, self.request_id = status, request_id
-
-
-def _search_size(request: Mapping[str, Any]) -> str | None:
-    """How much a search was to bring in: some charge by that."""
-    searching = (tool for tool in request.get("tools") or () if str(tool.get("type")).startswith("web_search"))
-    sizes = (tool.get("search_context_size") for tool in searching)
-    return next((size for size in sizes if isinstance(size, str)), None)
 
 
 def _with_answer(conversation: Conversation, assembler: Assembler) -> Conversation:
@@ -287,16 +227,3 @@ def _retracted(assembler: Assembler, made: list[Event]) -> WarrenError:
     return WarrenError(
         "The model's answer does not fit the schema that was asked for.", status=502, code="invalid_structured_output"
     )
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _usage(usage: Any) -> Usage | None:
-    match usage:
-        case {"input_tokens": int(read), "output_tokens": int(written)}:
-            cached = (usage.get("input_tokens_details") or {}).get("cached_tokens") or 0
-            reasoned = (usage.get("output_tokens_details") or {}).get("reasoning_tokens") or 0
-            return Usage(input_tokens=read, cached_tokens=cached, output_tokens=written, reasoning_tokens=reasoned)
-    return None

@@ -5,6 +5,7 @@ Where prices are looked for, the first that has one: what the configuration says
 itself states goes before all but the first.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from warren import price_keys as keys
+from warren.compatible import ROWS
 from warren.config import Deployment, Secret
 from warren.contracts import CostLine, Usage
 from warren.costs import known, tools
@@ -92,12 +94,15 @@ class Prices:
         return _Kept(deployment, until, bool(own), sheet, self._uplift(deployment, sheet))
 
     def _entry(self, deployment: Deployment, at: float) -> tuple[Mapping[str, Any] | None, str, str | None]:
-        provider, model, base = deployment.provider, deployment.model, deployment.info.base_model
+        provider, base = deployment.provider, deployment.info.base_model
+        names = _names(deployment)
         if self._table is not None:
             region = self._value(deployment.params.aws_region_name) if provider == "bedrock" else None
-            if (entry := self._table.find(provider, model, base, region)) is not None:
+            found = (self._table.find(provider, name, base, region) for name in names)
+            if (entry := next(filter(None, found), None)) is not None:
                 return entry, self._table.source, self._table.date
-        return known.entry(provider, base or model, at), known.SOURCE, None
+        priced = (known.entry(provider, base or name, at) for name in names)
+        return next(filter(None, priced), None), known.SOURCE, None
 
     def _uplift(self, deployment: Deployment, sheet: Sheet | None) -> Decimal:
         """What all tokens cost more by for where the deployment is."""
@@ -112,6 +117,14 @@ class Prices:
 
     def _value(self, given: Secret | None) -> str | None:
         return None if given is None else given.resolve(self._environ)
+
+
+def _names(deployment: Deployment) -> list[str]:
+    """What the model is called here, and by its provider, if that is known to be another name."""
+    row = ROWS.get(deployment.provider)
+    if row is None or row.rename is None:
+        return [deployment.model]
+    return list(dict.fromkeys((deployment.model, re.sub(*row.rename, deployment.model))))
 
 
 def _sheet(entry: Mapping[str, Any], provider: str, source: str, date: str | None) -> Sheet | None:

@@ -40,32 +40,37 @@ def counted(items: Iterable[Item]) -> dict[str, int]:
     for item in items:
         match item.get("type"):
             case "web_search_call":
-                searched(found, item.get("action"))
+                _search(found, item.get("action"))
             case "file_search_call":
                 found[FILE_SEARCH] = found.get(FILE_SEARCH, 0) + 1
             case "image_generation_call" if item.get("status") != "failed":
                 found[IMAGES] = found.get(IMAGES, 0) + 1
             case "code_interpreter_call":
-                containers.add(item.get("container_id"))
+                containers.add(str(item.get("container_id")))
             case "message":
-                cited = cited or any(_cites(part) for part in item.get("content") or ())
+                cited = cited or any(map(_cites, _listed(item.get("content"))))
     if cited and WEB_SEARCH not in found:
         found |= {WEB_SEARCH: 1, WEB_QUERIES: 1}  # a search that shows by its citations only
     return {**found, CONTAINERS: len(containers)} if containers else found
 
 
 def _cites(part: Item) -> bool:
-    return any(one.get("type") == "url_citation" for one in part.get("annotations") or ())
+    return any(one.get("type") == "url_citation" for one in _listed(part.get("annotations")))
 
 
-def searched(found: dict[str, int], action: object) -> None:
+def _listed(value: object) -> list[Item]:
+    """The objects in this, if it is a list: a provider may say anything."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _search(found: dict[str, int], action: object) -> None:
     """Count one call of a web search. To open a page that was found costs nothing."""
-    if not isinstance(action, dict) or action.get("type", "search") != "search":
-        if action is not None:
-            return
-        action = {}
+    said = action if isinstance(action, dict) else {}
+    if said.get("type", "search") != "search":
+        return
+    queries = said.get("queries")
     found[WEB_SEARCH] = found.get(WEB_SEARCH, 0) + 1
-    found[WEB_QUERIES] = found.get(WEB_QUERIES, 0) + max(1, len(action.get("queries") or ()))
+    found[WEB_QUERIES] = found.get(WEB_QUERIES, 0) + (len(queries) if isinstance(queries, list) and queries else 1)
 
 
 def charged(tools: Mapping[str, int], sheet: Sheet, served: Served) -> Iterator[CostLine | str]:
