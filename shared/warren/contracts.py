@@ -69,13 +69,43 @@ class Fault(Message):
 
 
 class Usage(Contract):
-    """Tokens of one upstream call. `input_tokens` includes the cached, `output_tokens` the reasoning ones."""
+    """What one upstream call has used.
+
+    `input_tokens` includes the cached, `output_tokens` the reasoning ones, and so with all that is counted apart.
+    """
 
     input_tokens: int = 0
     cached_tokens: int = 0
     cache_write_tokens: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
+    cached_audio_tokens: int = 0
+    cached_image_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    """Of those written to the cache, the ones to be kept for an hour; the next, for twelve."""
+    cache_write_12h_tokens: int = 0
+    input_audio_tokens: int = 0
+    """With those that were cached."""
+    input_image_tokens: int = 0
+    input_video_tokens: int = 0
+    output_audio_tokens: int = 0
+    output_image_tokens: int = 0
+    tools: dict[str, int] = Field(default_factory=dict)
+    """How often a tool that the provider hosts and charges for was used, by names of `warren.costs.tools`."""
+    geo: str | None = None
+    """Where the provider says that it was served, if it charges by that."""
+    fast: bool = False
+    """Served in a mode that is faster and costs more, which is no service tier."""
+    stated: Decimal | None = None
+    """What the provider says that this costs, in US dollars."""
+
+
+class CostLine(NamedTuple):
+    """A line of a bill: so many of this at this rate, in US dollars."""
+
+    what: str
+    quantity: Decimal
+    rate: Decimal
 
 
 class UpstreamCall(Contract):
@@ -96,8 +126,27 @@ class UpstreamCall(Contract):
     upstream_request_id: str | None = None
     usage: Usage | None = None
     usage_source: Literal["reported", "estimated"] | None = None
+    service_tier: str | None = None
+    """That the provider named, or else the one that was asked for."""
     cost: Decimal | None = None
     """In US dollars; None is unknown, never free."""
+    cost_lines: tuple[CostLine, ...] = ()
+    """What it is the sum of."""
+    price_source: str | None = None
+    """Whose prices these are: `config`, `provider`, or the name of a table of prices."""
+    price_date: str | None = None
+    """Of when they are, as far as that is known, ISO 8601."""
+    unpriced: tuple[str, ...] = ()
+    """What was used that has no known price."""
+
+
+def charge(calls: Sequence[UpstreamCall]) -> Decimal | None:
+    """What these calls cost together, in US dollars; None if that is not known of one of them.
+
+    A call that nothing came of, as it was refused or could not be made, has no usage and adds nothing.
+    """
+    costs = [call.cost for call in calls if call.usage is not None]
+    return None if None in costs else sum((cost for cost in costs if cost is not None), Decimal(0))
 
 
 class Held(Contract):
@@ -411,6 +460,11 @@ class Outcome(Message):
     @property
     def input(self) -> bytes:
         return self.payload[self.split :]
+
+    @property
+    def charge(self) -> Decimal | None:
+        """What the response costs; see `charge`."""
+        return charge(self.calls)
 
 
 class Recorded(Message):

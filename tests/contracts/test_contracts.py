@@ -397,6 +397,32 @@ def test_money_is_exact() -> None:
         assert str(again.calls[0].cost) == cost
 
 
+@pytest.mark.parametrize(
+    ("costs", "charge"),
+    [
+        ([], "0"),
+        (["0.1", "0.2"], "0.3"),
+        (["0.1", "nothing came of it"], "0.1"),
+        (["nothing came of it"], "0"),
+        (["0.1", "unknown"], None),
+        (["unknown", "nothing came of it"], None),
+        (["0"], "0"),
+    ],
+)
+def test_a_response_costs_what_its_calls_do_together(costs: list[str], charge: str | None) -> None:
+    calls = [
+        UpstreamCall(
+            call_id=f"a.{number}", deployment="d", provider="p", model="m", started_at=0, seconds=0,
+            usage=None if cost == "nothing came of it" else Usage(input_tokens=1),
+            cost=Decimal(cost) if cost[0].isdigit() else None,
+        )
+        for number, cost in enumerate(costs, 1)
+    ]  # fmt: skip
+    made = MESSAGES[5].model_copy(update={"calls": tuple(calls)})
+    assert isinstance(made, Outcome)
+    assert made.charge == (None if charge is None else Decimal(charge))
+
+
 def test_a_prompt_does_not_show_in_a_log() -> None:
     assert "nline" not in repr(MESSAGES[0])
 

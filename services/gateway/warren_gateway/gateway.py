@@ -1,16 +1,17 @@
 """What the routes work with."""
 
 from dataclasses import dataclass, field
-from time import monotonic
+from functools import partial
+from time import monotonic, time
 
 from fastapi import Request
 
 from warren.bus import LEDGER_ASK, Bus
 from warren.config import Config
 from warren.contracts import Message, Ping, Pong
+from warren.costs import Prices
 from warren.errors import BusUnavailable, CallTimeout, LedgerUnavailable, Overloaded, WarrenError
 from warren.ids import Signer
-from warren.routing import rates
 from warren.routing.board import Board
 from warren.routing.planning import Router
 from warren_gateway.auth import Keys
@@ -38,6 +39,7 @@ class Gateway:
     websocket_seconds: float = 3600.0
     board: Board = field(default_factory=Board)
     """How deployments do, as far as it is known here."""
+    prices: Prices = field(default_factory=Prices)
     room: Room = field(default_factory=lambda: Room(256 * 1024 * 1024))
     draining: bool = False
     _states: dict[str, str] = field(default_factory=dict)
@@ -45,7 +47,7 @@ class Gateway:
 
     @property
     def router(self) -> Router:
-        return Router(self.config.groups, self.config.rules, self.board, rate=rates.stated)
+        return Router(self.config.groups, self.config.rules, self.board, rate=partial(self.prices.rate, at=time()))
 
     def owns(self, account: str, id_: str, prefix: str) -> bool:
         """Whether this account was given this id, and for something of this kind."""

@@ -1,6 +1,7 @@
 """A gateway, from its settings to a listening socket."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -9,6 +10,8 @@ from warren.bus import Bus
 from warren.config import Config
 from warren.hearing import Hearing
 from warren.ids import Signer
+from warren.outbound import PUBLIC
+from warren.pricing import kept
 from warren.reloading import Enact, Reloader
 from warren.routing import cooling
 from warren.routing.board import Board
@@ -38,7 +41,12 @@ async def gateway(
     board = Board()
     _configure(board, config)
     ears = Hearing(bus, board)
-    async with dispatching(bus, ears.restored) as dispatch, following(bus) as logs, ears.open():
+    async with (
+        dispatching(bus, ears.restored) as dispatch,
+        following(bus) as logs,
+        ears.open(),
+        kept(config.price_file, os.environ, PUBLIC) as prices,
+    ):
         state = Gateway(
             bus=bus,
             dispatch=dispatch,
@@ -50,6 +58,7 @@ async def gateway(
             background_timeout=settings.background_timeout,
             websocket_seconds=settings.websocket_seconds,
             board=board,
+            prices=prices,
             room=Room(settings.body_memory * 1024 * 1024),
         )
         if reloader is not None:

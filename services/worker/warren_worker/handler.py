@@ -12,6 +12,7 @@ from warren import telemetry
 from warren.bus import LEDGER_WRITE, RESUME, Bus, Delivery
 from warren.config import Config
 from warren.contracts import Ask, Cancel, Fetched, Job, Message, Ping, Pong, Resume
+from warren.costs import Prices
 from warren.errors import (
     BusUnavailable,
     CallTimeout,
@@ -22,6 +23,7 @@ from warren.errors import (
     WarrenError,
 )
 from warren.outbound import PUBLIC, Reach
+from warren.pricing import kept
 from warren.reloading import Enact
 from warren.seal import Sealer
 from warren.settings import Complaint
@@ -63,12 +65,13 @@ class Worker:
         sealer: Sealer | None = None,
         fleet: Fleet | None = None,
         *,
+        prices: Prices | None = None,
         concurrency: int = 1,
     ) -> None:
         self._bus = bus
         self.fleet = fleet or Fleet(bus, config, slots=0)
         self._upstream = upstream
-        self._places = Places(config, environ, reload, self.fleet.board)
+        self._places = Places(config, environ, reload, self.fleet.board, prices)
         self._sealer = sealer
         self._relay = Relay(bus)
         self._journal = Journal(bus)
@@ -289,7 +292,8 @@ async def working(
         slots = concurrency * max(1, len(providers))
         fleet = Fleet(bus, config, slots=slots)
         upstream = await stack.enter_async_context(connect(patience, slots, reach, fleet))
-        worker = Worker(bus, upstream, config, environ, reload, sealer, fleet, concurrency=concurrency)
+        prices = await stack.enter_async_context(kept(config.price_file, environ, reach))
+        worker = Worker(bus, upstream, config, environ, reload, sealer, fleet, prices=prices, concurrency=concurrency)
         await stack.enter_async_context(bus.inbox(worker.receive, restored=worker.restored))
         await stack.enter_async_context(fleet.open())
         await stack.enter_async_context(bus.listen([RESUME], worker.receive))

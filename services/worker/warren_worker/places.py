@@ -1,8 +1,11 @@
 """Deployments as a worker can reach them, by the configuration that is in force."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from time import time
 
 from warren.config import Config
+from warren.costs import Prices
 from warren.deployments import Deployment
 from warren.routing.board import Board
 from warren.routing.planning import Router
@@ -12,11 +15,19 @@ from warren_worker.provider import Endpoint, endpoint
 class Places:
     """`reload` gives the configuration as its files have it now, or the one in force if they cannot be used."""
 
-    def __init__(self, config: Config, environ: Mapping[str, str], reload: Callable[[], Config], board: Board) -> None:
+    def __init__(
+        self,
+        config: Config,
+        environ: Mapping[str, str],
+        reload: Callable[[], Config],
+        board: Board,
+        prices: Prices | None = None,
+    ) -> None:
         self.config = config
         self._environ = environ
         self._reload = reload
         self._board = board
+        self._prices = prices
         self._endpoints: dict[tuple[str, str, str], Endpoint] = {}
 
     def configure(self, config: Config) -> None:
@@ -30,7 +41,8 @@ class Places:
         """
         if any(name not in self.config.deployments for name in plan):
             self.config = self._reload()
-        return Router(self.config.groups, self.config.rules, self._board)
+        rate = None if self._prices is None else partial(self._prices.rate, at=time())
+        return Router(self.config.groups, self.config.rules, self._board, rate=rate)
 
     async def find(self, one: Deployment) -> Endpoint:
         """How to reach a deployment.
@@ -42,5 +54,6 @@ class Places:
         place = one.id, one.provider, one.model
         if (found := self._endpoints.get(place)) is None:
             environ = self.config.environ(self._environ)
-            found = self._endpoints[place] = endpoint(one, environ)
+            tells = self.config.tells_cost
+            found = self._endpoints[place] = endpoint(one, environ, self._prices, tells_cost=tells)
         return found

@@ -334,6 +334,7 @@ class Run:
         """Hand the outcome to the ledger. Until the broker has it, this job is not over: it is tried for ever."""
         if self.job.detached:
             await self.stream.emptied()  # whatever dies from here on, the log lacks nothing but its end
+        self._calls.tell(self._assembler.response)
         outcome = Outcome.of(
             self.job,
             self._inputs.request,

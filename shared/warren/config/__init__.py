@@ -26,7 +26,7 @@ from warren.compatible import ROWS
 from warren.config import reading, ruling
 from warren.config.reading import Source
 from warren.config.sections import Entry, File
-from warren.config.unknown import UNDROPPABLE, unknown
+from warren.config.unknown import UNDROPPABLE, unknown, wrong_price
 from warren.deployments import WILD, Deployment
 from warren.located import dotted
 from warren.params import Info, Params, Secret
@@ -81,6 +81,10 @@ class Config:
     health: HealthChecks = field(default_factory=HealthChecks)
     variables: Mapping[str, Secret] = field(default_factory=dict)
     """`environment_variables`; what the environment has goes before."""
+    price_file: Secret | None = None
+    """Where prices are read from, a path or a URL."""
+    tells_cost: bool = False
+    """Clients are told in the usage what a response costs."""
     files: tuple[Path, ...] = ()
     """All that it was read from."""
     groups: Groups = field(init=False, compare=False, repr=False)
@@ -139,6 +143,8 @@ def _config(source: Source, environ: Mapping[str, str]) -> Config:
             raise source.complaint(where, f"{variable} is not set") from None
         message = "is missing" if problem["type"] == "missing" else str(problem["msg"]).removeprefix("Value error, ")
         raise source.complaint(where, message) from None
+    if (wrong := wrong_price(file)) is not None:
+        raise source.complaint(*wrong)
     idle = list(unknown(file))
     reports = [f"{source.place(where)}: {dotted(where)} {ruling.NO_EFFECT}" for where in idle]
     reports += [
@@ -166,6 +172,8 @@ def _config(source: Source, environ: Mapping[str, str]) -> Config:
             background=bool(general.background_health_checks), interval=general.health_check_interval or _EVERY
         ),
         {name: Secret(value) for name, value in file.environment_variables.items()},
+        file.litellm_settings.model_cost_map_url,
+        bool(file.litellm_settings.include_cost_in_streaming_usage),
         tuple(source.files),
     )
 

@@ -71,6 +71,9 @@ class LitellmSettings(Going):
 
     drop_params: bool | None = None
     request_timeout: Timeout | None = None
+    model_cost_map_url: SecretText | None = None
+    """A price file in LiteLLM's format: a URL, or a path."""
+    include_cost_in_streaming_usage: bool | None = None
 
 
 class GeneralSettings(Strict):

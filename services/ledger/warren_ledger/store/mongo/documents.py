@@ -75,7 +75,7 @@ def verdict(outcome: Outcome, stored: Document) -> Recorded:
 
 def cost_of(outcome: Outcome, call: UpstreamCall) -> Document:
     return {
-        **call.model_dump(exclude={"call_id"}),
+        **call.model_dump(mode="json", exclude={"call_id"}, exclude_defaults=True),
         "_id": call.call_id,
         "response_id": outcome.response_id,
         "account": outcome.account,
@@ -85,5 +85,5 @@ def cost_of(outcome: Outcome, call: UpstreamCall) -> Document:
 
 
 def call_of(document: Document) -> UpstreamCall:
-    cost = document["cost"]
+    cost: Decimal128 | None = document["cost"]
     return UpstreamCall(**{**document, "call_id": document["_id"], "cost": cost if cost is None else cost.to_decimal()})

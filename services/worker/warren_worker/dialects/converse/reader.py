@@ -190,7 +190,11 @@ class ConverseReader:
         cached, written = usage.get("cacheReadInputTokens"), usage.get("cacheWriteInputTokens")
         read: list[Any] = [usage.get("inputTokens"), cached or 0, written or 0]
         whole = sum(read) if all(map(plausible, read)) else None
-        yield from used(whole, cached, written, usage.get("outputTokens"), None)
+        hour = None
+        match usage.get("cacheDetails"):
+            case [*_, {"ttl": "1h", "inputTokens": hour}] | [{"ttl": "1h", "inputTokens": hour}, *_]:
+                pass
+        yield from used(whole, cached, written, usage.get("outputTokens"), None, cache_write_1h_tokens=hour)
         match data.get("serviceTier"):
             case {"type": str(tier)} if tier in _TIERS:
                 yield Tier(_TIERS[tier])

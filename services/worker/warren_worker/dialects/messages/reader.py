@@ -7,6 +7,7 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from warren import sse
+from warren.costs.tools import WEB_SEARCH
 from warren.errors import UpstreamError
 from warren.objects import Item
 from warren_worker.dialect import (
@@ -222,4 +223,16 @@ def _used(usage: Item) -> Iterator[Delta]:
     details = usage.get("output_tokens_details")
     thought = details.get("thinking_tokens") if isinstance(details, dict) else None
     whole = sum(read) if all(map(plausible, read)) else None
-    yield from used(whole, cached, written, usage.get("output_tokens"), thought)
+    kept, ran = usage.get("cache_creation"), usage.get("server_tool_use")
+    searches: Any = ran.get("web_search_requests") if isinstance(ran, dict) else None
+    yield from used(
+        whole,
+        cached,
+        written,
+        usage.get("output_tokens"),
+        thought,
+        cache_write_1h_tokens=kept.get("ephemeral_1h_input_tokens") if isinstance(kept, dict) else None,
+        tools={WEB_SEARCH: int(searches)} if plausible(searches) else {},
+        geo=geo if isinstance(geo := usage.get("inference_geo"), str) else None,
+        fast=usage.get("speed") == "fast",
+    )
