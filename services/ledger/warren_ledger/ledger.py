@@ -14,7 +14,9 @@ from warren import events, ids, responses
 from warren.bus import LEDGER_ASK, LEDGER_WRITE, Bus, Delivery, dead, jobs
 from warren.contracts import (
     AddItems,
+    AddParty,
     CancelBackground,
+    ChangeParty,
     Chunks,
     Claim,
     Claimed,
@@ -29,13 +31,16 @@ from warren.contracts import (
     FetchConversation,
     Fetched,
     FetchItem,
+    FindParty,
     Flag,
     Head,
     Held,
+    Identify,
     Job,
     Leave,
     ListInputs,
     ListItems,
+    ListParties,
     ListResponses,
     Locate,
     Located,
@@ -47,7 +52,10 @@ from warren.contracts import (
     Ping,
     Pong,
     Rebuild,
+    RemoveParty,
+    Reserve,
     Tail,
+    Unreserve,
     UpdateConversation,
     Withdraw,
 )
@@ -56,9 +64,11 @@ from warren.responses import Item
 from warren.sse import DONE, encode
 from warren.telemetry import span
 from warren_ledger.batch import Batcher
+from warren_ledger.budgets import Budgets
 from warren_ledger.conversations import Conversations
 from warren_ledger.ends import Ends
 from warren_ledger.lists import Lists
+from warren_ledger.parties import Parties
 from warren_ledger.patience import until_there, until_up
 from warren_ledger.recall import Recall
 from warren_ledger.runs import WINDOW, Detached
@@ -86,15 +96,17 @@ async def recording(bus: Bus, store: Store, longest: float, *, window: timedelta
     limit. What is not finished then is still in its queue.
     """
     conversations = Conversations(store)
-    async with Batcher.open(bus, store, conversations) as batcher:
+    budgets = Budgets(store.entries)
+    async with Batcher.open(bus, store, conversations, budgets) as batcher:
         ends = Ends(bus, store, batcher, window)
         runs = Detached(bus, store, ends, window)
-        ledger = Ledger(bus, store, batcher, runs, ends, conversations, longest)
+        ledger = Ledger(bus, store, batcher, runs, ends, conversations, budgets, longest)
         async with (
             bus.serve(LEDGER_WRITE, ledger.write, limit=_WRITES),
             bus.serve(dead(jobs("any")), ledger.bury, limit=_DEAD),
             bus.serve(LEDGER_ASK, ledger.answer, limit=_ASKS),
             ends.reaping(),
+            budgets.lapsing(),
         ):
             yield
 
@@ -110,6 +122,7 @@ class Ledger:
         runs: Detached,
         ends: Ends,
         conversations: Conversations,
+        budgets: Budgets,
         longest: float,
     ) -> None:
         self._bus = bus
@@ -118,6 +131,8 @@ class Ledger:
         self._runs = runs
         self._ends = ends
         self._conversations = conversations
+        self._budgets = budgets
+        self._parties = Parties(bus, store, budgets)
         self._lists = Lists(store, self._if_coming)
         self._recall = Recall(store, self._if_coming)
         self._longest = longest + _MARGIN
@@ -145,6 +160,10 @@ class Ledger:
                     | AddItems() | DeleteItem() | Enter() | Leave()
                 ):  # fmt: skip
                     return await self._conversations.write(message)
+                case Unreserve():
+                    return await until_up(lambda: self._budgets.unreserve(message))
+                case AddParty() | ChangeParty() | RemoveParty():
+                    return await self._parties.write(message)
         raise InvalidRequest(f"The ledger does not write a {message.kind}.")
 
     async def answer(self, delivery: Delivery) -> Message:
@@ -170,6 +189,10 @@ class Ledger:
                     return await self._conversations.answer(message)
                 case ListInputs() | ListResponses():
                     return await self._lists.answer(message)
+                case Reserve():
+                    return await self._budgets.reserve(message)
+                case Identify() | FindParty() | ListParties():
+                    return await self._parties.answer(message)
                 case Ping():
                     return await self._pong()
         raise InvalidRequest(f"The ledger does not answer a {message.kind}.")

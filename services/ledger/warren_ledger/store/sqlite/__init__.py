@@ -20,7 +20,7 @@ from warren.settings import Complaint
 from warren_ledger.history import walk
 from warren_ledger.store import KEEP, KEEP_OPEN, MAX_HISTORY, MAX_TURNS, OPEN, Chain, Record
 from warren_ledger.store.runs import QUEUED, pairs
-from warren_ledger.store.sqlite import blobs, conversations, lists, runs
+from warren_ledger.store.sqlite import blobs, conversations, entries, lists, runs
 from warren_ledger.store.sqlite.file import File
 
 _PURGE = 600.0
@@ -105,6 +105,7 @@ class SqliteStore:
         self.blobs = blobs.SqliteBlobs(file)
         self.conversations = conversations.SqliteConversations(file)
         self.lists = lists.SqliteLists(file)
+        self.entries = entries.SqliteEntries(file)
 
     @classmethod
     @asynccontextmanager
@@ -154,7 +155,7 @@ class SqliteStore:
 
     def _open(self, path: str) -> None:
         self._file.open(path)
-        self._file.db.executescript(_SETUP + blobs.SETUP + conversations.SETUP)
+        self._file.db.executescript(_SETUP + blobs.SETUP + conversations.SETUP + entries.SETUP)
         for table, columns in _LATER.items():
             there = {name for _, name, *_ in self._file.db.execute(f"PRAGMA table_info({table})")}
             for name in columns.keys() - there:
