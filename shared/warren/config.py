@@ -25,9 +25,10 @@ from pydantic_core import to_json
 from warren import located, naming
 from warren.compatible import ROWS
 from warren.located import Where, dotted, line_of
-from warren.params import Info, Params, Secret, SecretText, Strict
+from warren.params import Duration, Info, Money, Params, Secret, SecretText, Strict
 from warren.requests import CreateResponse
 from warren.settings import Complaint
+from warren.spending import Spending
 
 __all__ = ["PROVIDERS", "UNDROPPABLE", "Config", "Deployment", "Info", "Params", "Secret", "load", "parse"]
 
@@ -52,14 +53,27 @@ class _Entry(Strict):
     model_info: Info = Info()
 
 
+class _Header(Strict):
+    header_name: str
+    litellm_user_role: str = "customer"
+
+
 class _General(Strict):
     master_key: SecretText | None = None
+    user_header_name: str | None = None
+    user_header_mappings: list[_Header] = Field(default_factory=list)
+    enforce_user_param: bool = False
+    unknown_price: Money | None = None
 
 
 class _Everywhere(Strict):
     """`litellm_settings`: what holds for all deployments that do not say otherwise."""
 
     drop_params: bool = False
+    max_budget: Money | None = None
+    budget_duration: Duration | None = None
+    max_end_user_budget: Money | None = None
+    end_user_budget_duration: Duration | None = None
 
 
 class _File(Strict):
@@ -88,6 +102,7 @@ class Config:
     master_key: Secret | None = None
     reports: tuple[str, ...] = ()
     """What of the file has no effect, a sentence each, with its line."""
+    spending: Spending = field(default_factory=Spending)
 
     def group(self, model: str) -> list[Deployment]:
         return [deployment for deployment in self.deployments.values() if deployment.group == model]
@@ -152,7 +167,23 @@ def parse(text: str, name: str = "config") -> Config:
             raise Complaint(f"{name}, line {line_of(lines, where)}: two deployments have the id {deployment.id!r}")
         else:
             deployments[deployment.id] = deployment
-    return Config(deployments, file.general_settings.master_key, tuple(reports))
+    return Config(deployments, file.general_settings.master_key, tuple(reports), _spending(file))
+
+
+def _spending(file: _File) -> Spending:
+    general, everywhere = file.general_settings, file.litellm_settings
+    return Spending(
+        max_budget=everywhere.max_budget,
+        budget_duration=everywhere.budget_duration,
+        max_end_user_budget=everywhere.max_end_user_budget,
+        end_user_budget_duration=everywhere.end_user_budget_duration,
+        unknown_price=general.unknown_price,
+        user_header_name=general.user_header_name,
+        customer_headers=tuple(
+            one.header_name for one in general.user_header_mappings if one.litellm_user_role == "customer"
+        ),
+        enforce_user_param=general.enforce_user_param,
+    )
 
 
 def _deployment(entry: _Entry, others: Collection[str], everywhere: _Everywhere) -> Deployment:

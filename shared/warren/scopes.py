@@ -4,6 +4,8 @@ from collections.abc import Collection
 
 ALL = "llm_api_routes"
 """Every route of the API, as LiteLLM calls them together."""
+MANAGEMENT = "management_routes"
+"""Those that need the master key; no other key can be given them."""
 _PREFIXES = ("/openai/v1/", "/v1/", "/")
 
 

@@ -25,6 +25,7 @@ from warren.contracts import (
     Ping,
     Pong,
     Resume,
+    Unreserve,
     Want,
 )
 from warren.errors import (
@@ -84,7 +85,7 @@ class Dispatch:
         self._dismiss(flight)
 
     def free(self, job: Job) -> None:
-        """Unlock the conversation of a job that was not sent."""
+        """Unlock the conversation of a job that was not sent, and let go of what it may cost."""
         self._spawn(self._free(job))
 
     def receive(self, message: Message) -> Message | None:
@@ -158,17 +159,26 @@ class Dispatch:
             flight.fail(WarrenError("The request could not be sent on."))
         else:
             return
-        if job.conversation is not None:
-            await self._free(job)
+        await self._free(job)
 
     async def _free(self, job: Job) -> None:
         """If this fails the lock runs out by itself."""
-        assert job.conversation is not None
+        if job.payer.budgets:
+            await self.unreserve(Unreserve(response_id=job.response_id, budgets=job.payer.budgets))
+        if job.conversation is None or job.detached:  # that of a detached one the ledger locks
+            return
         leave = Leave(conversation_id=job.conversation, account=job.account, response_id=job.response_id)
         try:
             await self._bus.send(LEDGER_WRITE, leave)
         except WarrenError as error:
             log.warning("a conversation stays locked for a while", response_id=job.response_id, error=error.code)
+
+    async def unreserve(self, message: Unreserve) -> None:
+        """If this fails the reservation lapses by itself."""
+        try:
+            await self._bus.send(LEDGER_WRITE, message)
+        except WarrenError as error:
+            log.warning("a reservation stays for a while", response_id=message.response_id, error=error.code)
 
     def _take(self, chunks: Chunks) -> None:
         now = monotonic()

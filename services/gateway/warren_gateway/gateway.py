@@ -1,23 +1,39 @@
 """What the routes work with."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from time import monotonic
 
 from fastapi import Request
 
 from warren.bus import LEDGER_ASK, Bus
-from warren.config import Config
+from warren.config import Config, Deployment
 from warren.contracts import Message, Ping, Pong
 from warren.errors import BusUnavailable, CallTimeout, LedgerUnavailable, Overloaded, WarrenError
 from warren.ids import Signer
 from warren_gateway.auth import Keys
 from warren_gateway.dispatch import Dispatch
+from warren_gateway.parties import Parties
 from warren_gateway.room import Room
 from warren_gateway.tail import Logs
 
 _LEDGER_PATIENCE = 8.0  # it waits up to three seconds itself for an outcome that is on its way
 _STATES_FRESH = 2.0
 _PING_PATIENCE = 1.0
+
+
+Price = Callable[[Deployment, int, int], Decimal | None]
+"""What so many tokens, in and out, cost of a deployment at the most, in US dollars; None if nobody knows."""
+
+
+def priced(deployment: Deployment, input_tokens: int, output_tokens: int) -> Decimal | None:
+    """By what the configuration says of the deployment itself."""
+    prices = {**(deployment.info.model_extra or {}), **(deployment.params.model_extra or {})}
+    rates = prices.get("input_cost_per_token"), prices.get("output_cost_per_token")
+    if None in rates:
+        return None
+    return Decimal(str(rates[0])) * input_tokens + Decimal(str(rates[1])) * output_tokens
 
 
 @dataclass(slots=True)
@@ -29,10 +45,12 @@ class Gateway:
     logs: Logs
     config: Config
     keys: Keys
+    parties: Parties
     signer: Signer
     request_timeout: float
     background_timeout: float
     websocket_seconds: float = 3600.0
+    price: Price = priced
     room: Room = field(default_factory=lambda: Room(256 * 1024 * 1024))
     draining: bool = False
     _states: dict[str, str] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from warren_gateway.app import build
 from warren_gateway.auth import Keys
 from warren_gateway.dispatch import Dispatch, dispatching
 from warren_gateway.gateway import Gateway
+from warren_gateway.parties import knowing
 from warren_gateway.room import Room
 from warren_gateway.server import listen, serving
 from warren_gateway.settings import HttpSettings, guard
@@ -27,14 +28,16 @@ async def gateway(bus: Bus, config: Config, settings: HttpSettings, key: str | N
     """
     guard(settings.host, key)
     bound = listen(settings.host, settings.port)
-    async with dispatching(bus) as dispatch, following(bus) as logs:
+    secrets = secret_keys(settings.secret, key)
+    async with dispatching(bus) as dispatch, following(bus) as logs, knowing(bus, secrets) as parties:
         state = Gateway(
             bus=bus,
             dispatch=dispatch,
             logs=logs,
             config=config,
-            keys=Keys(key),
-            signer=Signer(secret_keys(settings.secret, key)),
+            keys=Keys(key, parties),
+            parties=parties,
+            signer=Signer(secrets),
             request_timeout=settings.request_timeout,
             background_timeout=settings.background_timeout,
             websocket_seconds=settings.websocket_seconds,

@@ -4,8 +4,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from warren import scopes
 from warren.errors import ModelNotFound
-from warren_gateway.gateway import of
+from warren_gateway.gateway import Gateway, of
 
 router = APIRouter()
 
@@ -13,17 +14,22 @@ router = APIRouter()
 @router.get("/models")
 async def list_models(request: Request) -> dict[str, Any]:
     gateway = of(request)
-    gateway.keys.account(request)
-    return {"object": "list", "data": [_model(name) for name in gateway.config.models()]}
+    return {"object": "list", "data": [_model(name) for name in _allowed(gateway, request)]}
 
 
 @router.get("/models/{model:path}")
 async def retrieve_model(request: Request, model: str) -> dict[str, Any]:
     gateway = of(request)
-    gateway.keys.account(request)
-    if model not in gateway.config.models():
+    if model not in _allowed(gateway, request):
         raise ModelNotFound(f"The model '{model}' does not exist.", param="model")
     return _model(model)
+
+
+def _allowed(gateway: Gateway, request: Request) -> list[str]:
+    """The models that the caller's key is for."""
+    key = gateway.keys.caller(request).key
+    models = gateway.config.models()
+    return models if key is None else [name for name in models if scopes.allows_model(key.models, name)]
 
 
 def _model(name: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from warren.contracts import CancelBackground, Delete, Deleted, Fetch, Fetched, 
 from warren.errors import IdempotencyKeyReused, InvalidRequest, NotFound
 from warren.requests import CreateResponse
 from warren_gateway import answering, idempotency, queries
+from warren_gateway.admitting import admit, permit_model
 from warren_gateway.creating import Prepared, launch, parse, prepare, read_body, reading, start
 from warren_gateway.gateway import Gateway, of
 from warren_gateway.tail import Piece, follow, obfuscated
@@ -32,7 +33,9 @@ async def create(request: Request) -> Response:
     key = idempotency.key(request)
     body = await read_body(request)
     wanted = await parse(body)
+    permit_model(gateway, request, wanted.model)
     prepared = await prepare(gateway, account, wanted, body, keyed=key is not None)
+    prepared = await admit(gateway, request, wanted, prepared)
     if prepared.job.detached:
         return await _detached(request, gateway, wanted, prepared, key)
     with telemetry.span("POST /v1/responses", SpanKind.SERVER, response_id=prepared.job.response_id):

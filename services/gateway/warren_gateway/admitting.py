@@ -1,0 +1,164 @@
+"""Whether somebody may have a request run: he, his account and his end user are not blocked, and all budgets that it
+would be charged to have room for it. What it may cost is held there until its outcome is recorded.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from starlette.requests import HTTPConnection
+
+from warren import scopes
+from warren.bus import LEDGER_ASK
+from warren.config import Deployment
+from warren.contracts import Party, Payer, Reservation, Reserve, Reserved, Unreserve
+from warren.errors import EndUserBlocked, Forbidden, LedgerUnavailable, ModelNotFound, WarrenError
+from warren_gateway import endusers, estimating
+from warren_gateway.auth import Caller
+from warren_gateway.creating import Prepared
+from warren_gateway.gateway import Gateway
+
+_MARGIN = 120.0
+"""Seconds behind a deadline in which an outcome may still come."""
+Cost = Callable[[Deployment], Decimal | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to run."""
+
+    response_id: str
+    plan: tuple[str, ...]
+    deadline: float
+    size: int
+    """Bytes of its body."""
+    tags: tuple[str, ...] = ()
+
+
+def permit_model(gateway: Gateway, connection: HTTPConnection, model: str) -> None:
+    """
+    Raises:
+        ModelNotFound: the caller's key is not for this one.
+    """
+    key = gateway.keys.caller(connection).key
+    if key is not None and not scopes.allows_model(key.models, model):
+        raise ModelNotFound(f"The model '{model}' does not exist or you do not have access to it.", param="model")
+
+
+async def admit(gateway: Gateway, connection: HTTPConnection, wanted: Any, prepared: Prepared) -> Prepared:
+    """The job with who pays for it; a job that is not sent after this must be freed (`Dispatch.free`).
+
+    Raises:
+        WarrenError: why it may not run; it is freed.
+    """
+    job = prepared.job
+    asked = Asked(job.response_id, job.plan, job.deadline, len(job.payload))
+    try:
+        payer, plan = await pay(gateway, connection, wanted, asked)
+    except BaseException:
+        gateway.dispatch.free(job)
+        raise
+    if payer == job.payer and plan == job.plan:
+        return prepared
+    provider = prepared.provider if plan[0] == job.plan[0] else gateway.config.deployments[plan[0]].provider
+    return Prepared(job.model_copy(update={"payer": payer, "plan": plan}), provider)
+
+
+async def pay(gateway: Gateway, connection: HTTPConnection, wanted: Any, asked: Asked) -> tuple[Payer, tuple[str, ...]]:
+    """Who pays, once what this may cost is held, and which deployments of its plan have a budget for it.
+
+    Raises:
+        WarrenError: why it may not run; nothing is held.
+    """
+    caller = gateway.keys.caller(connection)
+    name = endusers.named(connection.headers, wanted, gateway.config.spending)
+    end_user = await gateway.parties.end_user(name) if name else None
+    if end_user is not None and end_user.blocked:
+        raise EndUserBlocked("This end user is blocked.", param="user")
+    key, tags = ("", asked.tags) if caller.key is None else (caller.key.id, (*caller.key.tags, *asked.tags))
+    payer = Payer(key=key, end_user=name, tags=tuple(dict.fromkeys(tags)))
+    deployments = [gateway.config.deployments[id_] for id_ in asked.plan]
+    limits = list(_limits(gateway, caller, name, end_user))
+    if not limits and not any(deployment.params.max_budget is not None for deployment in deployments):
+        return payer, asked.plan
+    tokens = estimating.input_tokens(wanted, asked.size), estimating.output_tokens(wanted)
+    costs = {one.id: _cost(gateway, one, tokens) for one in deployments}
+    reservations = [*_together(limits, costs.values()), *_apart(deployments, costs)]
+    plan = tuple(id_ for id_ in asked.plan if costs[id_] is not None)
+    budgets, plan = await _reserve(gateway, asked, plan, reservations)
+    return payer.model_copy(update={"budgets": budgets}), plan
+
+
+async def _reserve(
+    gateway: Gateway, asked: Asked, plan: tuple[str, ...], reservations: list[Reservation]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    wanted = tuple(one.budget for one in reservations)
+    question = Reserve(response_id=asked.response_id, until=asked.deadline + _MARGIN, reservations=tuple(reservations))
+    try:
+        answer = await gateway.ask_ledger(LEDGER_ASK, question)
+    except LedgerUnavailable:
+        await unreserve(gateway, asked.response_id, wanted)  # it may be held all the same
+        raise
+    assert isinstance(answer, Reserved)
+    budgets = tuple(budget for budget in wanted if budget not in answer.refused)
+    plan = tuple(id_ for id_ in plan if f"deployment:{id_}" not in answer.refused)
+    if not plan:
+        await unreserve(gateway, asked.response_id, budgets)
+        raise _used_up()
+    return budgets, plan
+
+
+async def unreserve(gateway: Gateway, response_id: str, budgets: tuple[str, ...]) -> None:
+    """Let go of what is held for what will not run. If that cannot be said, it lapses."""
+    await gateway.dispatch.unreserve(Unreserve(response_id=response_id, budgets=budgets))
+
+
+def _limits(
+    gateway: Gateway, caller: Caller, name: str, end_user: Party | None
+) -> Iterator[tuple[str, Decimal, str | None]]:
+    """The budgets of all that a request is charged to, whichever deployment serves it."""
+    spending = gateway.config.spending
+    for party in (caller.key, end_user, caller.holder):
+        if party is not None and party.max_budget is not None:
+            yield f"{party.what}:{party.id}", party.max_budget, party.budget_duration
+    if name and spending.max_end_user_budget is not None and (end_user is None or end_user.max_budget is None):
+        yield f"end_user:{name}", spending.max_end_user_budget, spending.end_user_budget_duration
+    if spending.max_budget is not None:
+        yield "global", spending.max_budget, spending.budget_duration
+
+
+def _together(
+    limits: Iterable[tuple[str, Decimal, str | None]], costs: Iterable[Decimal | None]
+) -> Iterator[Reservation]:
+    """In budgets that pay for whichever deployment it will be: the most that any of them may cost."""
+    known = [cost for cost in costs if cost is not None]
+    if not known:
+        raise Forbidden("The price of this model is not known, so nothing of it fits a budget.", code="price_unknown")
+    for budget, limit, duration in limits:
+        yield Reservation(budget=budget, amount=max(known), limit=limit, duration=duration)
+
+
+def _apart(deployments: Iterable[Deployment], costs: dict[str, Decimal | None]) -> Iterator[Reservation]:
+    for one in deployments:
+        limit, cost = one.params.max_budget, costs[one.id]
+        if limit is not None and cost is not None:
+            yield Reservation(
+                budget=f"deployment:{one.id}",
+                amount=cost,
+                limit=limit,
+                duration=one.params.budget_duration,
+                needed=False,
+            )
+
+
+def _cost(gateway: Gateway, deployment: Deployment, tokens: tuple[int, int]) -> Decimal | None:
+    """The most that this may cost there; None if nobody knows, and nobody says what to take for it."""
+    cost = gateway.price(deployment, *tokens)
+    return gateway.config.spending.unknown_price if cost is None else cost
+
+
+def _used_up() -> WarrenError:
+    error = WarrenError("A budget is used up.", code="insufficient_quota", status=429)
+    error.type = "insufficient_quota"
+    return error
