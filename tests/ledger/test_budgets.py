@@ -1,11 +1,13 @@
 """Budgets: held before, charged once, by any number of ledgers, whoever dies in between."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from warren.errors import WarrenError
 from warren_ledger.budgets import Budgets
 from warren_ledger.ledger import recording
 from warren_ledger.store import Store
+from warren_ledger.store.mongo import MongoStore
 
 pytestmark = pytest.mark.anyio
 KEY, USER, DEPLOYMENT = "key:key_1", "end_user:alice", "deployment:openai/gpt"
@@ -197,3 +200,16 @@ async def test_the_record_of_a_response_is_what_charges_it(store: Store, budgets
         with pytest.raises(WarrenError) as refused:
             await bus.call(LEDGER_ASK, reserve(KEY, amount=Decimal(10)))
         assert (refused.value.status, refused.value.code) == (429, "insufficient_quota")
+
+
+async def test_whose_it_is_is_kept_beside_each_cost(store: Store, tmp_path: Path) -> None:
+    one = outcome(calls=(call(),)).model_copy(update={"payer": Payer(key="key_1", end_user="alice", tags=("a", "b"))})
+    await store.put([one])
+    assert await store.calls(one.response_id, one.account) == list(one.calls)
+    if isinstance(store, MongoStore):
+        found = await store._costs.find_one({"key": "key_1", "end_user": "alice", "tags": "b"})
+        assert found["_id"] == one.calls[0].call_id
+    else:
+        with sqlite3.connect(tmp_path / "warren.db") as database:
+            row = database.execute("SELECT call_id, end_user, tags FROM costs WHERE key = 'key_1'").fetchone()
+        assert row == (one.calls[0].call_id, "alice", '["a","b"]')

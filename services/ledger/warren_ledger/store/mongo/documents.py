@@ -79,7 +79,9 @@ def exact(amount: Decimal) -> Decimal128:
 
 
 def cost_of(outcome: Outcome, call: UpstreamCall) -> Document:
+    payer = outcome.payer.model_dump(include={"key", "end_user", "tags"})
     return {
+        **{name: value for name, value in payer.items() if value},
         **call.model_dump(exclude={"call_id"}),
         "_id": call.call_id,
         "response_id": outcome.response_id,

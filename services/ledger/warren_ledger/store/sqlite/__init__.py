@@ -14,6 +14,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
+from pydantic_core import to_json
+
 from warren.contracts import Blob, Claim, Outcome, Recorded, UpstreamCall
 from warren.errors import ContextLengthExceeded, LedgerUnavailable
 from warren.settings import Complaint
@@ -56,6 +58,7 @@ _LATER = {
         **runs.COLUMNS,
     },
     "conversation_items": {"kept": "TEXT"},
+    "costs": {"key": "TEXT", "end_user": "TEXT", "tags": "TEXT"},
 }  # fmt: skip
 """Columns that a file made before they were needed gets when it is opened."""
 _COLUMNS = tuple(field.name for field in fields(Record))
@@ -85,6 +88,10 @@ WITH RECURSIVE line (id, previous) AS (
     LIMIT {MAX_TURNS + 1}
 )
 SELECT {", ".join(_COLUMNS)} FROM line JOIN responses ON response_id = id
+"""
+_COST = """
+INSERT INTO costs (call_id, response_id, account, attempt, call, key, end_user, tags) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING
 """
 _DELETE = f"""
 UPDATE responses SET kept = 0, model = NULL, deployment = NULL, upstream_id = NULL, created_at = NULL, error = NULL,
@@ -168,14 +175,7 @@ class SqliteStore:
         with self._file.writing():
             if self._file.now() > self._purged + _PURGE:
                 self._purge()
-            self._file.db.executemany(
-                "INSERT INTO costs VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                [
-                    (call.call_id, outcome.response_id, outcome.account, outcome.attempt, call.model_dump_json())
-                    for outcome in outcomes
-                    for call in outcome.calls
-                ],
-            )
+            self._file.db.executemany(_COST, [_cost(outcome, call) for outcome in outcomes for call in outcome.calls])
             return [self._record(outcome) for outcome in outcomes]
 
     def _record(self, outcome: Outcome) -> Recorded:
@@ -276,6 +276,12 @@ class SqliteStore:
 
     def _key(self, response_id: str, account: str) -> dict[str, Any]:
         return {"id": response_id, "account": account, "now": self._file.now()}
+
+
+def _cost(outcome: Outcome, call: UpstreamCall) -> tuple[str, ...]:
+    payer, whose = outcome.payer, (outcome.response_id, outcome.account, outcome.attempt)
+    tags = to_json(payer.tags).decode()
+    return (call.call_id, *whose, call.model_dump_json(), payer.key, payer.end_user, tags)
 
 
 def _written(record: Record) -> dict[str, Any]:
