@@ -52,6 +52,22 @@ class Message(Contract):
     """Raw bytes behind the header; each kind says what they are."""
 
 
+class Fault(Message):
+    """The answer to a call that failed."""
+
+    kind: Literal["fault"] = "fault"
+    status: int
+    detail: dict[str, Any]
+    retry_after: float | None = None
+
+    @classmethod
+    def of(cls, error: WarrenError) -> "Fault":
+        return cls(status=error.status, detail=error.detail(), retry_after=error.retry_after)
+
+    def error(self) -> WarrenError:
+        return WarrenError.from_detail(self.detail, self.status, self.retry_after)
+
+
 class Usage(Contract):
     """Tokens of one upstream call. `input_tokens` includes the cached, `output_tokens` the reasoning ones."""
 
@@ -112,6 +128,64 @@ class Blob(Contract):
     pieces: int
 
 
+class Target(Contract):
+    """Where a request goes on: a group or a deployment, and the fields of the request that are other ones there."""
+
+    model: str
+    overrides: dict[str, Any] = Field(default_factory=dict)
+
+
+class Knobs(Contract):
+    """What a request says about its way; nothing of it is sent to a provider. Times are in seconds.
+
+    Fallbacks are by the name of the group that failed, `*` for any; None leaves them to the configuration.
+    """
+
+    fallbacks: dict[str, tuple[Target, ...]] | None = None
+    context_window_fallbacks: dict[str, tuple[Target, ...]] | None = None
+    content_policy_fallbacks: dict[str, tuple[Target, ...]] | None = None
+    disable_fallbacks: bool = False
+    num_retries: int | None = None
+    timeout: float | None = None
+    stream_timeout: float | None = None
+    tags: tuple[str, ...] = ()
+    drop_params: bool | None = None
+    mock_response: str | None = None
+    mock_testing: Literal["fallbacks", "context_window", "content_policy", "rate_limit"] | None = None
+    """The first group fails in this way without being asked."""
+    session: str | None = None
+    """What the caller says belongs together, beside `previous_response_id`."""
+
+
+class Walked(Contract):
+    """How far a job is on its way through groups and deployments, when another worker goes on."""
+
+    at: Target
+    """The group (or deployment) that is being asked."""
+    plan: tuple[str, ...]
+    """Deployments of it, in the order to ask them."""
+    asked: tuple[str, ...] = ()
+    """Those that were, in this round through the plan."""
+    again: dict[str, float] = Field(default_factory=dict)
+    """When some may be asked again, in seconds since the epoch."""
+    limited: tuple[str, ...] = ()
+    """Those that may not be asked for the moment."""
+    out: tuple[str, ...] = ()
+    """Those that are not asked any more."""
+    tries: int = 0
+    """Calls made in this group."""
+    last: Fault | None = None
+    """What became of the last one."""
+    retries: int = 0
+    """Tries after the first of each group before this one."""
+    seen: tuple[str, ...] = ()
+    """Groups that were begun, this one among them."""
+    ahead: tuple[Target, ...] = ()
+    """Where to go on if this one fails, too."""
+    told: Fault | None = None
+    """What became of the group that was asked for."""
+
+
 class Job(Message):
     """One model call, complete in itself: a worker needs nothing else to run it.
 
@@ -133,12 +207,17 @@ class Job(Message):
     held: Held | None = None
     again: bool = False
     """This job may have been started before: claim it first."""
+    handed: str | None = None
+    """The attempt that could not go on, because another provider's workers can: this job goes on for it."""
     detached: bool = False
     """The ledger has a row for it: it runs whoever listens, and is claimed there, and there only, before it calls."""
     conversation: str | None = None
     split: int | None = None
     blob: Blob | None = None
     payer: Payer = Payer()
+    knobs: Knobs = Field(default_factory=Knobs)
+    walked: Walked | None = None
+    """Where to go on, of a job that was handed over; None: at the beginning of the plan."""
 
     @property
     def request(self) -> bytes:
@@ -162,6 +241,12 @@ class Head(Contract):
     tries: int = 1
     """Upstream calls made so far."""
     dropped: tuple[str, ...] = ()
+    group: str | None = None
+    """The name of the model that is asked: a fallback's, if it came to that."""
+    retries: int = 0
+    fallbacks: int = 0
+    api_base: str | None = None
+    """Where the deployment is."""
 
 
 class Flag(IntFlag):
@@ -239,6 +324,8 @@ class Claim(Message):
     worker: str = ""
     """Who would run it."""
     detached: bool = False
+    handed: str | None = None
+    """The attempt for which it goes on: nobody need doubt that one."""
 
 
 class Claimed(Message):
@@ -839,6 +926,119 @@ class Ask(Message):
     payer: Payer = Payer()
 
 
+class Gauge(Contract):
+    """What one worker has to do with a deployment. Counts are of the last minute."""
+
+    deployment: str
+    in_flight: int = 0
+    requests: int = 0
+    succeeded: int = 0
+    tokens: int = 0
+    first_event: float | None = None
+    """Mean seconds to the first event, of the latest calls; what a call that had none took counts as well."""
+    per_token: float | None = None
+    """Mean seconds for a token of output, of the latest calls."""
+    samples: int = 0
+    """Calls that the means are of."""
+
+
+class Pulse(Message):
+    """A process lives. Told on the topic ROUTING every second while there is something new, every few seconds else."""
+
+    kind: Literal["pulse"] = "pulse"
+    address: str
+    service: str
+    version: str
+    slots: int
+    """Jobs that it takes at a time."""
+    in_flight: int
+    gauges: tuple[Gauge, ...] = ()
+    """Deployments that it has called in the last minute, or has samples of."""
+
+
+class Failed(Message):
+    """A call of a deployment failed, through no fault of the request. Told on the topic ROUTING."""
+
+    kind: Literal["failed"] = "failed"
+    deployment: str
+    address: str
+    """Of who called it: he knows."""
+    status: int | None = None
+    """The provider's HTTP status; None when there was no answer."""
+    code: str | None = None
+    """Ours for what went wrong."""
+    retry_after: float | None = None
+    """Seconds that the provider asks for."""
+
+
+class Cooldown(Message):
+    """Leave this deployment alone until then. Told on the topic ROUTING; a long one is kept by the ledger, too."""
+
+    kind: Literal["cooldown"] = "cooldown"
+    deployment: str
+    until: float
+    """Seconds since the epoch."""
+    code: str | None = None
+    """Of the failure that was one too many."""
+
+
+class Survey(Message):
+    """What holds at the moment of what was told on ROUTING, for who has not heard it."""
+
+    kind: Literal["survey"] = "survey"
+
+
+class Surveyed(Message):
+    kind: Literal["surveyed"] = "surveyed"
+    cooldowns: tuple[Cooldown, ...] = ()
+
+
+class Limits(Contract):
+    """What may be asked of a deployment, by all together; None is no limit."""
+
+    rpm: int | None = None
+    """Requests in any 60 seconds."""
+    tpm: int | None = None
+    """Tokens in any 60 seconds."""
+    parallel: int | None = None
+    """Requests at a time."""
+
+    def __bool__(self) -> bool:
+        return (self.rpm, self.tpm, self.parallel) != (None, None, None)
+
+
+class Permit(Message):
+    """May this deployment be called now? The same `permit_id` is the same call, however often it is asked for."""
+
+    kind: Literal["permit"] = "permit"
+    permit_id: str
+    deployment: str
+    limits: Limits
+    tokens: int = 0
+    """What it is likely to use."""
+    granted: bool = False
+    """It was, and the call still runs: only its lease is made longer."""
+
+
+class Permitted(Message):
+    """The lease of a call that was granted lasts for `seconds`, unless it is made longer or released."""
+
+    kind: Literal["permitted"] = "permitted"
+    granted: bool
+    seconds: float = 0.0
+    retry_after: float | None = None
+    """Seconds until it is worth asking again; None of what was not granted: it is too large ever to be."""
+
+
+class Release(Message):
+    """The call is over. `tokens` is what it used; None, nobody knows, and what was likely stands."""
+
+    kind: Literal["release"] = "release"
+    permit_id: str
+    deployment: str
+    tokens: int | None = None
+
+
 class Delete(Message):
     kind: Literal["delete"] = "delete"
     response_id: str
@@ -871,22 +1071,6 @@ class Pong(Message):
 
     kind: Literal["pong"] = "pong"
     states: dict[str, str] = Field(default_factory=dict)
-
-
-class Fault(Message):
-    """The answer to a call that failed."""
-
-    kind: Literal["fault"] = "fault"
-    status: int
-    detail: dict[str, Any]
-    retry_after: float | None = None
-
-    @classmethod
-    def of(cls, error: WarrenError) -> "Fault":
-        return cls(status=error.status, detail=error.detail(), retry_after=error.retry_after)
-
-    def error(self) -> WarrenError:
-        return WarrenError.from_detail(self.detail, self.status, self.retry_after)
 
 
 AnyMessage = Annotated[
@@ -940,6 +1124,14 @@ AnyMessage = Annotated[
     | Unreserve
     | Done
     | Ask
+    | Pulse
+    | Failed
+    | Cooldown
+    | Survey
+    | Surveyed
+    | Permit
+    | Permitted
+    | Release
     | Delete
     | Deleted
     | Cancel

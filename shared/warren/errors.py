@@ -20,10 +20,12 @@ WarrenError
 │   │   ├── Unroutable
 │   │   └── PublishUnknown
 │   ├── CallTimeout
-│   └── LedgerUnavailable
+│   ├── LedgerUnavailable
+│   └── DeploymentsCoolingDown
 ├── DeadlineExceeded
 ├── Interrupted               the attempt that had shown output is gone
 ├── Cancelled
+├── Limited                   a limit of ours lets no provider be asked
 └── UpstreamError             the provider failed
     ├── UpstreamRefused       … and will say no again
     ├── UpstreamAuth          … because it does not accept our key
@@ -207,6 +209,12 @@ class LedgerUnavailable(Unavailable):
     code = "ledger_unavailable"
 
 
+class DeploymentsCoolingDown(Unavailable):
+    """All that could answer have failed so often that they are left alone for a while."""
+
+    code = "deployments_cooling_down"
+
+
 class DeadlineExceeded(WarrenError):
     status = 504
     code = "deadline_exceeded"
@@ -277,3 +285,13 @@ class UpstreamTruncated(UpstreamError):
     """The provider's stream ended without saying how. What came until then is kept."""
 
     code = "upstream_truncated"
+
+
+class Limited(WarrenError):
+    """What the configuration allows of a deployment is used up; the provider was not asked. `retry_after` says when
+    there may be room, in seconds; without it, there is never any for so large a request.
+    """
+
+    status = 429
+    code = "deployment_limit_reached"
+    type = "rate_limit_error"

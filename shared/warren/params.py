@@ -12,7 +12,7 @@ from pydantic_core import to_json
 
 from warren import durations
 
-_ENVIRON = "os.environ/"
+ENVIRON = "os.environ/"
 
 
 class Secret(str):
@@ -25,14 +25,14 @@ class Secret(str):
 
     def resolve(self, environ: Mapping[str, str]) -> str | None:
         """The value itself; None if it refers to a variable that is not set."""
-        if self.startswith(_ENVIRON):
-            return environ.get(self.removeprefix(_ENVIRON)) or None
+        if self.startswith(ENVIRON):
+            return environ.get(self.removeprefix(ENVIRON)) or None
         return str(self)
 
     @property
     def variable(self) -> str | None:
         """The variable it refers to."""
-        return self.removeprefix(_ENVIRON) if self.startswith(_ENVIRON) else None
+        return self.removeprefix(ENVIRON) if self.startswith(ENVIRON) else None
 
 
 SecretText = Annotated[Any, BeforeValidator(lambda value: Secret(_text(value)))]
@@ -86,10 +86,22 @@ class Params(Strict):
     num_retries: Annotated[int, Field(ge=0)] | None = None
     extra_headers: dict[str, SecretText] = Field(default_factory=dict)
     extra_body: dict[str, Any] = Field(default_factory=dict)
-    weight: Annotated[float, Field(gt=0)] | None = None
     max_budget: Money | None = None
     """In US dollars: in all, or in each period of `budget_duration`."""
     budget_duration: Duration | None = None
+    weight: Annotated[float, Field(ge=0)] | None = None
+    order: int | None = None
+    """Deployments of a lower one are asked first."""
+    tags: Names = Field(default_factory=list)
+    rpm: Annotated[int, Field(ge=0)] | None = None
+    """Requests in a minute."""
+    tpm: Annotated[int, Field(ge=0)] | None = None
+    """Tokens in a minute."""
+    max_parallel_requests: Annotated[int, Field(ge=1)] | None = None
+    cooldown_time: Annotated[float, Field(ge=0)] | None = None
+    litellm_credential_name: str | None = None
+    mock_response: str | None = None
+    """What it answers, without any call."""
     drop_params: bool | None = None
     additional_drop_params: Names = Field(default_factory=list)
     allowed_openai_params: Names = Field(default_factory=list)
@@ -127,6 +139,15 @@ class Info(Strict):
 
     id: str | None = None
     mode: str | None = None
+    discoverable: bool = True
+    """Whether its group is listed."""
+    blocked: bool = False
+    """It is not asked."""
+    allowed_fails: Annotated[int, Field(ge=0)] | None = None
+    allowed_fails_policy: dict[str, int] | None = None
+    health_check_model: str | None = None
+    """What a health check asks for, where the deployment is a wildcard."""
+    disable_background_health_check: bool = False
     base_model: str | None = None
     """What is known of this model holds for the deployment: on Azure a deployment's name says nothing."""
     supported_endpoints: list[str] | None = None

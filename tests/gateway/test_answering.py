@@ -104,6 +104,8 @@ async def test_a_stream_tells_who_answers_before_it_begins() -> None:
         "x-warren-model": "m",
         "x-warren-deployment": "d1",
         "x-warren-attempt": "2",
+        "x-warren-retries": "0",
+        "x-warren-fallbacks": "0",
         "idempotent-replayed": "true",
     }
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from warren import blobs, config, requests
+from warren import blobs, config
 from warren.bus import LEDGER_ASK, LEDGER_WRITE, Delivery, jobs
 from warren.bus.memory import MemoryBroker
 from warren.contracts import (
@@ -36,6 +36,7 @@ from warren_gateway.auth import Keys
 from warren_gateway.creating import LARGEST, Prepared, launch, prepare, read_body, start
 from warren_gateway.dispatch import dispatching
 from warren_gateway.gateway import Gateway
+from warren_gateway.orders import order
 from warren_gateway.parties import Parties
 from warren_gateway.room import Room
 from warren_gateway.tail import following
@@ -77,7 +78,7 @@ class World:
 
     async def prepare(self, *, keyed: bool = False, before: bytes | None = None, **wanted: Any) -> Prepared:
         body = json.dumps({"model": "m", "input": "x"} | wanted).encode()
-        return await prepare(self.gateway, "acme", requests.create(body), body, keyed=keyed, before=before)
+        return await prepare(self.gateway, "acme", order(body), keyed=keyed, before=before)
 
     async def settled(self) -> None:
         """Until nothing is under way any more."""

@@ -7,7 +7,8 @@ import pytest
 
 from warren.errors import InvalidRequest, NotFound, RequestTooLarge
 from warren_gateway import frames
-from warren_gateway.frames import Memory, Order
+from warren_gateway.frames import Memory
+from warren_gateway.orders import Order
 
 Json = dict[str, Any]
 

@@ -9,7 +9,9 @@ import aio_pika
 from warren import ids
 from warren.bus.rabbit import RabbitBus
 
-QUEUES = ("jobs.test", "ledger.write", "ledger.ask", "dead.jobs", "dead.ledger")
+QUEUES = (
+    "jobs.test", "jobs.openai", "jobs.hosted_vllm", "ledger.write", "ledger.ask", "dead.jobs", "dead.ledger",
+)  # fmt: skip
 
 
 class RabbitNamespace:

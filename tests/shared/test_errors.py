@@ -31,6 +31,8 @@ CODES = {
     "PublishUnknown": ("publish_unknown", 503, "server_error"),
     "CallTimeout": ("call_timeout", 503, "server_error"),
     "LedgerUnavailable": ("ledger_unavailable", 503, "server_error"),
+    "DeploymentsCoolingDown": ("deployments_cooling_down", 503, "server_error"),
+    "Limited": ("deployment_limit_reached", 429, "rate_limit_error"),
     "DeadlineExceeded": ("deadline_exceeded", 504, "server_error"),
     "Interrupted": ("interrupted", 502, "server_error"),
     "Cancelled": ("cancelled", 499, "invalid_request_error"),

@@ -32,6 +32,8 @@ from warren.contracts import (
     Rebuild,
     Rebuilt,
     Recorded,
+    Survey,
+    Surveyed,
     Withdraw,
 )
 from warren.responses import Item
@@ -57,6 +59,8 @@ class Ledger:
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def handle(self, delivery: Delivery) -> Message | None:
+        if isinstance(delivery.message, Survey):
+            return Surveyed()
         if self.first is not None:
             await self.first(delivery.message)
         async with self.changed:
@@ -136,7 +140,7 @@ class Stage:
             elif job.reply_to:
                 await self.ledger.until(lambda: self.ledger.log and self.ledger.log[-1][0].flags & Flag.LAST)
             while (taken := self.worker._taken.get(job.response_id)) is not None:
-                await taken.wait()
+                await taken[0].wait()
         return outcome
 
     def answer(self) -> tuple[int | None, Item]:

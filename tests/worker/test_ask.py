@@ -18,9 +18,15 @@ from warren import config, ids
 from warren.blobs import deposit
 from warren.bus import RESUME, jobs
 from warren.bus.memory import MemoryBroker
+from warren.config import PROVIDERS
 from warren.contracts import Ask, Cancel, Fetched, Held, Outcome, Rebuild, Rebuilt
+from warren.deployments import Deployment
 from warren.errors import Cancelled, DeadlineExceeded, InvalidRequest, UpstreamError, UpstreamRefused, WarrenError
+from warren.params import Params
 from warren.responses import Item
+from warren.routing.groups import Groups
+from warren.routing.planning import Router
+from warren.routing.rules import Rules
 from warren_gateway.server import listen, serving
 from warren_worker.ask import answer
 from warren_worker.dialects.responses import Responses
@@ -28,6 +34,9 @@ from warren_worker.provider import Endpoint, endpoint
 from warren_worker.upstream import Patience, connect
 
 pytestmark = pytest.mark.anyio
+
+D = Deployment("d", "m", "openai", "m", Params(model="m"))
+ROUTER = Router(Groups([D], {}, PROVIDERS), Rules())
 
 
 def asking(what: Any, request: Item, *plan: str, **more: Any) -> Ask:
@@ -198,11 +207,11 @@ async def natively(on: Stage, url: str, ask: Ask) -> Item:
         "d", "openai", "gpt-5", url, Responses(stores=True), remembers=True, headers={}, native=True
     )  # fmt: skip
 
-    async def find(_name: str) -> Endpoint:
+    async def find(_deployment: Deployment) -> Endpoint:
         return endpoint
 
     async with connect(Patience(), 1) as upstream:
-        answered = await answer(ask, on.bus, upstream, find, SEALER)
+        answered = await answer(ask, on.bus, upstream, find, ROUTER, SEALER)
     made: Item = from_json(answered.payload)
     return made
 
@@ -252,11 +261,11 @@ async def test_a_vendor_that_counts_is_believed_and_one_that_does_not_is_done_wi
         params = {"model": "anthropic/text", "api_base": vendor.url, "api_key": "k"}
         parsed = config.parse(to_json({"model_list": [{"model_name": "m", "litellm_params": params}]}).decode())
 
-        async def find(name: str) -> Endpoint:
-            return endpoint(parsed.deployments[name], {})
+        async def find(deployment: Deployment) -> Endpoint:
+            return endpoint(deployment, {})
 
         ask = asking("input_tokens", {"model": "m", "input": "Does it rain?"}, *parsed.deployments)
-        counted = from_json((await answer(ask, bus, upstream, find, None)).payload)
+        counted = from_json((await answer(ask, bus, upstream, find, Router(parsed.groups, parsed.rules), None)).payload)
     assert [call.path for call in vendor.calls] == ["/v1/messages/count_tokens"] * there
     assert counted.pop("input_tokens") > 0
     assert counted == {"object": "response.input_tokens"} | ({} if there else {"estimated": True})

@@ -4,7 +4,7 @@ import pytest
 
 from warren import config
 from warren.bus.memory import MemoryBroker
-from warren.errors import UpstreamAuth, UpstreamUnreachable
+from warren.errors import UpstreamAuth
 from warren_worker.handler import Worker
 from warren_worker.upstream import Patience, connect
 
@@ -29,13 +29,13 @@ async def test_an_unknown_deployment_is_looked_for_once_in_the_file() -> None:
 
     async with MemoryBroker().open() as bus, connect(Patience(), 1) as upstream:
         worker = Worker(bus, upstream, configuration("old"), {}, reload)
-        assert (await worker._find("old")).deployment == "old"
+        assert worker._router(["old"]).groups.find("new") is None
         assert read == 0
-        assert (await worker._find("new")).deployment == "new"
-        assert (await worker._find("new")).deployment == "new"
+        (new,) = worker._router(["new"]).known("new").deployments
+        assert worker._router(["new"]).groups.find("new") is not None
+        assert (await worker._find(new)).deployment == "new"
         assert read == 1
-        with pytest.raises(UpstreamUnreachable):
-            await worker._find("never")
+        assert worker._router(["never"]).groups.find("never") is None
         assert read == 2
 
 
@@ -44,4 +44,4 @@ async def test_a_key_that_is_not_set_is_named() -> None:
         current = configuration("d", key="os.environ/NOWHERE")
         worker = Worker(bus, upstream, current, {}, lambda: current)
         with pytest.raises(UpstreamAuth, match="NOWHERE"):
-            await worker._find("d")
+            await worker._find(current.deployments["d"])

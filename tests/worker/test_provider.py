@@ -56,13 +56,13 @@ def test_a_server_without_schemas_is_known_by_its_model_info() -> None:
 def test_keys_addresses_and_headers_may_be_references() -> None:
     one = reached(
         "model: openai/x, api_key: os.environ/K, api_base: os.environ/B, extra_headers: {X-Token: os.environ/T},"
-        "organization: os.environ/O, extra_body: {seed: 1}, timeout: 5, stream_timeout: 6, num_retries: 0",
+        "organization: os.environ/O, extra_body: {seed: 1}, timeout: 5, stream_timeout: 6, mock_response: 'no'",
         {"K": "key", "B": "http://b/v1/", "T": "token", "O": "org"},
     )
     assert one.base_url == "http://b/v1"
     assert one.headers == {"authorization": "Bearer key", "x-token": "token", "openai-organization": "org"}
     assert one.body == {"seed": 1}
-    assert (one.timeout, one.first_event_timeout, one.retries) == (5, 6, 0)
+    assert (one.timeout, one.first_event_timeout, one.mock_response) == (5, 6, "no")
 
 
 def test_a_header_of_the_file_goes_over_ours() -> None:

@@ -7,6 +7,7 @@ import structlog
 
 from warren import config, log, telemetry
 from warren.bus.rabbit import RabbitBus
+from warren.reloading import Reloader
 from warren.settings import load, run
 from warren_gateway.run import gateway
 from warren_gateway.settings import GatewaySettings, master_key
@@ -14,13 +15,16 @@ from warren_gateway.settings import GatewaySettings, master_key
 
 async def main(settings: GatewaySettings, stop: asyncio.Event) -> None:
     lines = structlog.get_logger("warren.gateway")
-    configuration = config.load(settings.config)
+    read = partial(config.load, settings.config)
+    configuration = read()
     for report in configuration.reports:
         lines.warning(report)
     key = master_key(settings, configuration)
+    reloader = Reloader(read, configuration, lines)
     async with (
         RabbitBus.open(settings.amqp_url.get_secret_value(), name="warren-gateway") as bus,
-        gateway(bus, configuration, settings, key) as url,
+        gateway(bus, configuration, settings, key, reloader) as url,
+        reloader.open(),
     ):
         lines.info("listening", url=url, models=configuration.models(), address=bus.address)
         await stop.wait()

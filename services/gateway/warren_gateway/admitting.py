@@ -12,8 +12,9 @@ from starlette.requests import HTTPConnection
 from warren import scopes
 from warren.bus import LEDGER_ASK
 from warren.config import Deployment
-from warren.contracts import Party, Payer, Reservation, Reserve, Reserved, Unreserve
+from warren.contracts import Knobs, Party, Payer, Reservation, Reserve, Reserved, Unreserve
 from warren.errors import EndUserBlocked, Forbidden, LedgerUnavailable, ModelNotFound, WarrenError
+from warren.routing.knobs import UNSAID
 from warren_gateway import endusers, estimating
 from warren_gateway.auth import Caller
 from warren_gateway.creating import Prepared
@@ -36,14 +37,26 @@ class Asked:
     tags: tuple[str, ...] = ()
 
 
-def permit_model(gateway: Gateway, connection: HTTPConnection, model: str) -> None:
+def permit(gateway: Gateway, connection: HTTPConnection, model: str, knobs: Knobs = UNSAID) -> None:
     """
     Raises:
-        ModelNotFound: the caller's key is not for this one.
+        ModelNotFound: the caller's key is not for this model, or not for one that the request would fall back to.
     """
     key = gateway.keys.caller(connection).key
-    if key is not None and not scopes.allows_model(key.models, model):
-        raise ModelNotFound(f"The model '{model}' does not exist or you do not have access to it.", param="model")
+    if key is None or not key.models:
+        return
+    for name, field in _names(model, knobs):
+        deployment = gateway.config.deployments.get(name)
+        if not scopes.allows_model(key.models, name if deployment is None else deployment.group):
+            raise ModelNotFound(f"The model '{name}' does not exist or you do not have access to it.", param=field)
+
+
+def _names(model: str, knobs: Knobs) -> Iterator[tuple[str, str]]:
+    """All that a request itself says it may be answered by. What the configuration says besides is for everybody."""
+    yield model, "model"
+    for field in ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks"):
+        for targets in (getattr(knobs, field) or {}).values():
+            yield from ((target.model, field) for target in targets)
 
 
 async def admit(gateway: Gateway, connection: HTTPConnection, wanted: Any, prepared: Prepared) -> Prepared:
@@ -53,7 +66,7 @@ async def admit(gateway: Gateway, connection: HTTPConnection, wanted: Any, prepa
         WarrenError: why it may not run; it is freed.
     """
     job = prepared.job
-    asked = Asked(job.response_id, job.plan, job.deadline, len(job.payload))
+    asked = Asked(job.response_id, job.plan, job.deadline, len(job.payload), job.knobs.tags)
     try:
         payer, plan = await pay(gateway, connection, wanted, asked)
     except BaseException:
@@ -61,7 +74,8 @@ async def admit(gateway: Gateway, connection: HTTPConnection, wanted: Any, prepa
         raise
     if payer == job.payer and plan == job.plan:
         return prepared
-    provider = prepared.provider if plan[0] == job.plan[0] else gateway.config.deployments[plan[0]].provider
+    (first,) = _deployments(gateway, wanted.model, plan[:1])
+    provider = prepared.provider if plan[0] == job.plan[0] else first.provider
     return Prepared(job.model_copy(update={"payer": payer, "plan": plan}), provider)
 
 
@@ -78,7 +92,7 @@ async def pay(gateway: Gateway, connection: HTTPConnection, wanted: Any, asked: 
         raise EndUserBlocked("This end user is blocked.", param="user")
     key, tags = ("", asked.tags) if caller.key is None else (caller.key.id, (*caller.key.tags, *asked.tags))
     payer = Payer(key=key, end_user=name, tags=tuple(dict.fromkeys(tags)))
-    deployments = [gateway.config.deployments[id_] for id_ in asked.plan]
+    deployments = _deployments(gateway, wanted.model, asked.plan)
     limits = list(_limits(gateway, caller, name, end_user))
     if not limits and not any(deployment.params.max_budget is not None for deployment in deployments):
         return payer, asked.plan
@@ -88,6 +102,12 @@ async def pay(gateway: Gateway, connection: HTTPConnection, wanted: Any, asked: 
     plan = tuple(id_ for id_ in asked.plan if costs[id_] is not None)
     budgets, plan = await _reserve(gateway, asked, plan, reservations)
     return payer.model_copy(update={"budgets": budgets}), plan
+
+
+def _deployments(gateway: Gateway, model: str, plan: Iterable[str]) -> list[Deployment]:
+    """Those of a plan; of a wildcard, for the model that was asked for."""
+    group = {one.id: one for one in gateway.config.group(model)}
+    return [group.get(id_) or gateway.config.deployments[id_] for id_ in plan]
 
 
 async def _reserve(

@@ -31,15 +31,24 @@ _EVENTS = {
 
 def headers(head: Head | None, model: str) -> dict[str, str]:
     """What is known of who answers."""
-    known = {"x-warren-model": model.encode("ascii", "replace").decode()}
+    known = {"x-warren-model": _sayable(model)}
     if head is not None:
         known |= head.headers
+        known["x-warren-model"] = _sayable(head.group or model)
         known["x-warren-attempt"] = str(head.tries)
+        known["x-warren-retries"] = str(head.retries)
+        known["x-warren-fallbacks"] = str(head.fallbacks)
         if head.deployment is not None:
-            known["x-warren-deployment"] = head.deployment.encode("ascii", "replace").decode()
+            known["x-warren-deployment"] = _sayable(head.deployment)
         if head.dropped:
             known["x-warren-dropped"] = ", ".join(head.dropped)
+        if head.api_base is not None:
+            known["x-litellm-model-api-base"] = _sayable(head.api_base)
     return known
+
+
+def _sayable(name: str) -> str:
+    return name.encode("ascii", "replace").decode()
 
 
 async def whole(request: Request, dispatch: Dispatch, flight: Flight, model: str) -> Response:
@@ -74,7 +83,12 @@ async def stream(request: Request, dispatch: Dispatch, flight: Flight, model: st
         finally:
             dispatch.leave(flight)
         status = head.status if head is not None and head.status else GONE
-        return Response(body, status, headers(head, model), media_type="application/json")
+        return Response(
+            body,
+            status,
+            headers(head, model),
+            media_type="application/json",
+        )
     return _Flying(dispatch, flight, gone, headers(head, model))
 
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
-from functools import partial
 from secrets import token_hex
 from time import monotonic
 from typing import Any
@@ -39,13 +38,22 @@ PREFIXES = ("/v1", "", "/openai/v1")
 ROUTERS = (responses, asks, lists, conversations, items, models)
 MANAGEMENT = (keys, spenders)
 """Served at the root only, as LiteLLM does; every one of their routes needs the master key."""
+LITELLM = {
+    b"x-request-id": b"x-litellm-call-id",
+    b"x-warren-deployment": b"x-litellm-model-id",
+    b"x-warren-retries": b"x-litellm-attempted-retries",
+    b"x-warren-fallbacks": b"x-litellm-attempted-fallbacks",
+    b"x-warren-response-cost": b"x-litellm-response-cost",
+    b"x-warren-key-spend": b"x-litellm-key-spend",
+}
+"""What LiteLLM calls our headers, for those who switch that on. It tells the address of who answers, too."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 def build(gateway: Gateway) -> FastAPI:
     app = FastAPI(title="Warren", version=warren.__version__, docs_url=None, redoc_url=None)
     app.state.gateway = gateway
-    app.openapi = partial(openapi.document, gateway.config.models())  # type: ignore[method-assign]
+    app.openapi = lambda: openapi.document(gateway.config.models())  # type: ignore[method-assign]
     for prefix in PREFIXES:
         for module in ROUTERS:
             app.include_router(module.router, prefix=prefix, dependencies=[Depends(authenticated)])
@@ -102,6 +110,8 @@ class _Stamp:
                 begun = True
                 took = f"{(monotonic() - started) * 1000:.0f}".encode()
                 message["headers"] += [(b"x-request-id", request_id), (b"openai-processing-ms", took)]
+                if scope["app"].state.gateway.config.rules.litellm_headers:
+                    message["headers"] += [(LITELLM[n], value) for n, value in message["headers"] if n in LITELLM]
             await send(message)
 
         try:

@@ -3,20 +3,18 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from random import random
 from time import time
 from typing import TypeVar
 
 from starlette.requests import Request
 
-from warren import blobs, requests, routing
+from warren import blobs
 from warren.bus import LEDGER_ASK, LEDGER_WRITE
-from warren.contracts import Enter, Entered, Held, Job, Locate, Located, Open, Opened, encode
+from warren.contracts import Enter, Entered, Held, Job, Knobs, Locate, Located, Open, Opened, Walked, encode
 from warren.errors import (
     CallTimeout,
     InvalidRequest,
     LedgerUnavailable,
-    ModelNotFound,
     NotFound,
     Overloaded,
     PreviousNotFound,
@@ -26,9 +24,13 @@ from warren.errors import (
 )
 from warren.requests import CreateResponse
 from warren.responses import TERMINAL
+from warren.routing.knobs import UNSAID
+from warren.routing.planning import Wish
+from warren.routing.walk import Walk
 from warren_gateway import repeated
 from warren_gateway.flight import Flight
 from warren_gateway.gateway import Gateway, of
+from warren_gateway.orders import Order
 
 T = TypeVar("T")
 
@@ -47,6 +49,19 @@ class Prepared:
     job: Job
     """With its payload, however large."""
     provider: str
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """Whom to ask, as far as this gateway knows."""
+
+    plan: tuple[str, ...]
+    provider: str
+    """Whose queue the job goes to."""
+    held: Held | None
+    """Who holds the previous response."""
+    walked: Walked | None
+    """Where to begin, if that is not the group that was asked for."""
 
 
 async def read_body(request: Request) -> bytes:
@@ -79,19 +94,10 @@ async def reading(read: Callable[[bytes], T], body: bytes) -> T:
     return read(body) if len(body) < SLOW else await asyncio.to_thread(read, body)
 
 
-async def parse(body: bytes) -> CreateResponse:
-    """
-    Raises:
-        InvalidRequest: it is no request.
-    """
-    return await reading(requests.create, body)
-
-
 async def prepare(
     gateway: Gateway,
     account: str,
-    wanted: CreateResponse,
-    body: bytes,
+    made: Order,
     *,
     before: bytes | None = None,
     stream: bool | None = None,
@@ -107,11 +113,13 @@ async def prepare(
     Raises:
         WarrenError: why there can be no such job; nothing is locked then.
     """
+    wanted, body = made.wanted, made.body
     await reading(repeated.check, body)
     previous = wanted.previous_response_id if before is None else None
-    plan, provider, held = await planned(gateway, account, wanted.model, previous)
     background = bool(wanted.background)
     streams = bool(wanted.stream) if stream is None else stream
+    sticky = _sticky(gateway, account, wanted, made.knobs)
+    way = await planned(gateway, account, wanted.model, previous, made.knobs, stream=streams, sticky=sticky)
     detached = background or keyed
     reply_to = gateway.bus.address
     if detached:
@@ -120,12 +128,14 @@ async def prepare(
     job = Job(
         response_id=gateway.signer.new("resp", account),
         account=account,
-        plan=plan,
+        plan=way.plan,
+        walked=way.walked,
+        knobs=made.knobs,
         reply_to=reply_to,
         stream=streams,
         created_at=now,
         deadline=now + (gateway.background_timeout if background else gateway.request_timeout),
-        held=held,
+        held=way.held,
         detached=detached,
         conversation=wanted.conversation_id,
         split=None if before is None else len(body),
@@ -136,29 +146,44 @@ async def prepare(
             raise unknown_conversation(job.conversation)
         if not detached:
             await _enter(gateway, job, job.conversation)
-    return Prepared(job, provider)
+    return Prepared(job, way.provider)
 
 
 async def planned(
-    gateway: Gateway, account: str, model: str, previous: str | None
-) -> tuple[tuple[str, ...], str, Held | None]:
-    """Which deployments to try, whose queue that is, and who holds the previous response.
+    gateway: Gateway,
+    account: str,
+    model: str,
+    previous: str | None,
+    knobs: Knobs = UNSAID,
+    *,
+    stream: bool = False,
+    sticky: str | None = None,
+) -> Planned:
+    """The way that a request takes at first.
 
     Raises:
         InvalidRequest: there is no such model, or no such previous response.
+        WarrenError: nobody may be asked at the moment.
     """
-    group = gateway.config.group(model)
-    if not group:
-        raise ModelNotFound(f"The model '{model}' does not exist or you do not have access to it.", param="model")
+    gateway.router.known(model)
     held = None
     if previous is not None:
         held = (await _locate(gateway, account, previous)).held
-    plan = routing.plan(
-        group,
-        chances=[1 - random() for _ in group],
-        holder=held.deployment if held is not None else None,
-    )
-    return tuple(plan), gateway.config.deployments[plan[0]].provider, held
+    wish = Wish(tags=knobs.tags, stream=stream, holder=held.deployment if held is not None else None, sticky=sticky)
+    now = time()
+    walk = Walk(gateway.router, model, knobs, wish, now)
+    first = walk.next(now).deployment
+    gateway.board.sent(first.id, now)
+    return Planned(walk.planned, first.provider, held, walk.walked if walk.fallbacks else None)
+
+
+def _sticky(gateway: Gateway, account: str, wanted: CreateResponse, knobs: Knobs) -> str | None:
+    """What belongs together and goes to one place, if the configuration wants that."""
+    affinity = gateway.config.rules.affinity
+    for kind, text in (("session", knobs.session), ("prompt", wanted.prompt_cache_key), ("account", account)):
+        if kind in affinity and text is not None:
+            return f"{account}\0{kind}\0{text}"
+    return None
 
 
 async def launch(gateway: Gateway, prepared: Prepared) -> Flight:

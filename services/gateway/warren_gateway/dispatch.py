@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict, defaultdict
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from time import monotonic, time
 from typing import Any
@@ -217,7 +217,7 @@ class Dispatch:
         worker, attempt = flight.worker, flight.attempt
         now = monotonic()
         patience = RECONNECTING if now - self._restored_at < JUST_NOW else DOUBT
-        match flight.claim(claim.attempt, now, patience):
+        match flight.claim(claim.attempt, now, patience, handed=claim.handed):
             case "probe":
                 self._ask_again([flight])
                 return Claimed(verdict="hold")
@@ -225,7 +225,7 @@ class Dispatch:
                 self._spawn(self._give_up(flight, job, _interrupted()))
                 return Claimed(verdict="hold")
             case verdict:
-                if worker is not None and attempt != flight.attempt:
+                if worker is not None and attempt not in (flight.attempt, claim.handed):
                     self._post(worker, Cancel(response_id=claim.response_id, attempt=attempt))
                 return Claimed(verdict=verdict, sequence=flight.sequence)
 
@@ -319,10 +319,16 @@ def _interrupted() -> Interrupted:
 
 
 @asynccontextmanager
-async def dispatching(bus: Bus) -> AsyncIterator[Dispatch]:
-    """A dispatch that hears what workers say while open."""
+async def dispatching(bus: Bus, restored: Callable[[], None] | None = None) -> AsyncIterator[Dispatch]:
+    """A dispatch that hears what workers say while open. `restored` is called, too, when the broker is back."""
     dispatch = Dispatch(bus)
-    async with bus.inbox(dispatch.receive, restored=dispatch.restored):
+
+    def back() -> None:
+        dispatch.restored()
+        if restored is not None:
+            restored()
+
+    async with bus.inbox(dispatch.receive, restored=back):
         watch = asyncio.create_task(dispatch.watch())
         try:
             yield dispatch

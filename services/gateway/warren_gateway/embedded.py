@@ -22,6 +22,7 @@ from warren import local_model, log, telemetry
 from warren.bus.memory import MemoryBroker
 from warren.config import Config
 from warren.outbound import Reach
+from warren.reloading import Reloader
 from warren.settings import Complaint, Names, drained, load, run
 from warren_gateway.run import gateway
 from warren_gateway.settings import HttpSettings, master_key
@@ -69,7 +70,13 @@ async def main(settings: UpSettings, stop: asyncio.Event) -> None:
         config = await _config(settings, stack)
         for report in config.reports:
             structlog.get_logger("warren").warning(report)
-        url = await stack.enter_async_context(embedded(config, settings))
+        reloader = None
+        if settings.config is not None:
+            read = partial(configuration.load, settings.config)
+            reloader = Reloader(read, config, structlog.get_logger("warren"))
+        url = await stack.enter_async_context(embedded(config, settings, reloader))
+        if reloader is not None:
+            await stack.enter_async_context(reloader.open())
         key = master_key(settings, config) or "any"
         if settings.config is None:
             answer = await asyncio.to_thread(_ask, url, key)
@@ -81,8 +88,10 @@ async def main(settings: UpSettings, stop: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def embedded(config: Config, settings: UpSettings) -> AsyncIterator[str]:
-    """The three services on one memory bus and one SQLite file, while open; gives the base URL."""
+async def embedded(config: Config, settings: UpSettings, reloader: Reloader | None = None) -> AsyncIterator[str]:
+    """The three services on one memory bus and one SQLite file, while open; gives the base URL. With a `reloader`, by
+    whichever configuration is in force.
+    """
     data = settings.data.expanduser()
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -99,12 +108,12 @@ async def embedded(config: Config, settings: UpSettings) -> AsyncIterator[str]:
         recording(ledger_bus, store, max(settings.request_timeout, settings.background_timeout)),
         drained(settings.drain) as stack,
     ):
-        await stack.enter_async_context(
+        worker = await stack.enter_async_context(
             working(
                 worker_bus,
                 config,
                 os.environ,
-                reload=lambda: config,
+                reload=(lambda: config) if reloader is None else reloader.refresh,
                 providers=config.providers(),
                 concurrency=settings.concurrency,
                 patience=Patience(),
@@ -112,7 +121,10 @@ async def embedded(config: Config, settings: UpSettings) -> AsyncIterator[str]:
                 sealer=sealer(settings.secret, None),
             )
         )
-        url = await stack.enter_async_context(gateway(gateway_bus, config, settings, master_key(settings, config)))
+        if reloader is not None:
+            reloader.follow(partial(worker.prepare, []))
+        key = master_key(settings, config)
+        url = await stack.enter_async_context(gateway(gateway_bus, config, settings, key, reloader))
         yield url
 
 

@@ -99,14 +99,20 @@ class Flight:
         return Taken.YES
 
     def claim(
-        self, attempt: str, now: float, patience: float = DOUBT
+        self, attempt: str, now: float, patience: float = DOUBT, *, handed: str | None = None
     ) -> Literal["run", "hold", "ended", "probe", "interrupt"]:
         """May this attempt run? `probe`: hold, and ask whoever may be running it for a sign of life; `interrupt`: hold,
         the one that is shown is dead and nobody can go on for it.
+
+        `handed`: the attempt that handed the job on to this one. As long as nobody else's is known, and it has shown
+        nothing, there is nothing to doubt.
         """
         if self.ended:
             return "ended"
         if attempt == self.attempt:
+            return "run"
+        if handed is not None and self.attempt in (None, handed) and not self.latched:
+            self._go_on(attempt, now)
             return "run"
         if self._doubted_at is None or self.heard_at > self._doubted_at:
             self._doubted_at = now
@@ -115,6 +121,11 @@ class Flight:
             return "hold"
         if self.latched:
             return "interrupt"
+        self._go_on(attempt, now)
+        return "run"
+
+    def _go_on(self, attempt: str, now: float) -> None:
+        """From now on this attempt is shown."""
         self.attempt = attempt
         self.worker = None
         self.number = 0
@@ -122,7 +133,6 @@ class Flight:
         self.heard_at = now
         self.asked_at, self.asked = None, 0
         self._doubted_at = None
-        return "run"
 
     def finish(self, data: bytes = b"") -> None:
         """End it from this side."""

@@ -7,9 +7,10 @@ from pydantic_core import from_json, to_json
 
 from warren import requests
 from warren.errors import InvalidRequest, WarrenError
-from warren.requests import CreateResponse
 from warren.requests.items import kind
 from warren.responses import Item, blank, items
+from warren.routing import knobs as steering
+from warren_gateway.orders import Order
 
 CREATE = "response.create"
 _LONGEST_LANE = 128
@@ -24,19 +25,6 @@ class Memory:
     """Items of its input and output and of what came before it, a JSON array …"""
     base: str | None = None
     """… from this stored response on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a frame asks for."""
-
-    wanted: CreateResponse
-    body: bytes
-    generate: bool
-
-    @property
-    def stored(self) -> bool:
-        return self.wanted.store is not False
 
 
 def opened(data: bytes) -> Item:
@@ -101,8 +89,9 @@ def order(data: bytes, message: Item, model: str | None) -> Order:
     if message.get("model") is None and model is not None:
         message = {**message, "model": model}
         nested = message
-    frame = requests.frame(to_json(message) if isinstance(nested, dict) else data)
-    return Order(frame.wanted, frame.body, frame.generate)
+    knobs, data = steering.taken(to_json(message) if isinstance(nested, dict) else data)
+    frame = requests.frame(data)
+    return Order(frame.wanted, frame.body, frame.generate, knobs)
 
 
 def continued(made: Order, memory: Memory) -> Order:

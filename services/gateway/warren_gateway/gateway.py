@@ -12,6 +12,8 @@ from warren.config import Config, Deployment
 from warren.contracts import Message, Ping, Pong
 from warren.errors import BusUnavailable, CallTimeout, LedgerUnavailable, Overloaded, WarrenError
 from warren.ids import Signer
+from warren.routing.board import Board
+from warren.routing.planning import Router
 from warren_gateway.auth import Keys
 from warren_gateway.dispatch import Dispatch
 from warren_gateway.parties import Parties
@@ -51,10 +53,16 @@ class Gateway:
     background_timeout: float
     websocket_seconds: float = 3600.0
     price: Price = priced
+    board: Board = field(default_factory=Board)
+    """How deployments do, as far as it is known here."""
     room: Room = field(default_factory=lambda: Room(256 * 1024 * 1024))
     draining: bool = False
     _states: dict[str, str] = field(default_factory=dict)
     _asked_at: float = -_STATES_FRESH
+
+    @property
+    def router(self) -> Router:
+        return Router(self.config.groups, self.config.rules, self.board)
 
     def owns(self, account: str, id_: str, prefix: str) -> bool:
         """Whether this account was given this id, and for something of this kind."""

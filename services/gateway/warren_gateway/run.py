@@ -3,10 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from warren.bus import Bus
 from warren.config import Config
+from warren.hearing import Hearing
 from warren.ids import Signer
+from warren.reloading import Enact, Reloader
+from warren.routing import cooling
+from warren.routing.board import Board
 from warren.settings import secret_keys
 from warren_gateway.app import build
 from warren_gateway.auth import Keys
@@ -15,13 +20,16 @@ from warren_gateway.gateway import Gateway
 from warren_gateway.parties import knowing
 from warren_gateway.room import Room
 from warren_gateway.server import listen, serving
-from warren_gateway.settings import HttpSettings, guard
+from warren_gateway.settings import HttpSettings, guard, master_key
 from warren_gateway.tail import Logs, following
 
 
 @asynccontextmanager
-async def gateway(bus: Bus, config: Config, settings: HttpSettings, key: str | None) -> AsyncIterator[str]:
+async def gateway(
+    bus: Bus, config: Config, settings: HttpSettings, key: str | None, reloader: Reloader | None = None
+) -> AsyncIterator[str]:
     """Serve HTTP while open; gives the base URL. Leaving lets what runs end, and ends the rest at the drain deadline.
+    With a `reloader`, by whichever configuration is in force.
 
     Raises:
         Complaint: the address cannot be served, or must not be without a key.
@@ -29,7 +37,14 @@ async def gateway(bus: Bus, config: Config, settings: HttpSettings, key: str | N
     guard(settings.host, key)
     bound = listen(settings.host, settings.port)
     secrets = secret_keys(settings.secret, key)
-    async with dispatching(bus) as dispatch, following(bus) as logs, knowing(bus, secrets) as parties:
+    board = Board(cooling.terms(config.rules, config.deployments.values()).get)
+    ears = Hearing(bus, board)
+    async with (
+        dispatching(bus, ears.restored) as dispatch,
+        following(bus) as logs,
+        knowing(bus, secrets) as parties,
+        ears.open(),
+    ):
         state = Gateway(
             bus=bus,
             dispatch=dispatch,
@@ -41,8 +56,11 @@ async def gateway(bus: Bus, config: Config, settings: HttpSettings, key: str | N
             request_timeout=settings.request_timeout,
             background_timeout=settings.background_timeout,
             websocket_seconds=settings.websocket_seconds,
+            board=board,
             room=Room(settings.body_memory * 1024 * 1024),
         )
+        if reloader is not None:
+            reloader.follow(partial(_prepare, state, settings))
         async with serving(build(state), bound, drain=settings.drain):
             host = f"[{settings.host}]" if ":" in settings.host else settings.host
             try:
@@ -51,6 +69,18 @@ async def gateway(bus: Bus, config: Config, settings: HttpSettings, key: str | N
                 state.draining = True
                 late = asyncio.create_task(_end_late(dispatch, logs, settings.drain))
         late.cancel()
+
+
+def _prepare(state: Gateway, settings: HttpSettings, config: Config) -> Enact:
+    key = master_key(settings, config)
+    guard(settings.host, key)
+
+    def enact() -> None:
+        state.config = config
+        state.board.configure(cooling.terms(config.rules, config.deployments.values()).get)
+        state.keys = Keys(key, state.parties)
+
+    return enact
 
 
 async def _end_late(dispatch: Dispatch, logs: Logs, drain: float) -> None:

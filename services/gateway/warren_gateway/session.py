@@ -20,10 +20,11 @@ from warren.errors import InvalidRequest, NotFound, Overloaded, PreviousNotFound
 from warren.requests.limits import LARGEST
 from warren.responses import Item
 from warren_gateway import creating, frames, repeated
-from warren_gateway.admitting import admit, permit_model
+from warren_gateway.admitting import admit, permit
 from warren_gateway.flight import Flight
-from warren_gateway.frames import Memory, Order
+from warren_gateway.frames import Memory
 from warren_gateway.gateway import Gateway
+from warren_gateway.orders import Order
 from warren_gateway.server import LEAVING
 
 log = structlog.get_logger("warren.gateway")
@@ -145,7 +146,7 @@ class Session:
         memory = self._memory
         if memory is None or made.wanted.previous_response_id != memory.response_id:
             memory = None
-        permit_model(self._gateway, self._socket, made.wanted.model)
+        permit(self._gateway, self._socket, made.wanted.model, made.knobs)
         if made.wanted.references and not (made.stored and made.generate):
             made = frames.resolved(made, await self._referenced(made, memory))
         if not made.generate:
@@ -156,7 +157,7 @@ class Session:
             made, memory = frames.continued(made, memory), None
         elif memory is not None:
             before = await self._history(memory)
-        ready = await creating.prepare(self._gateway, self._account, made.wanted, made.body, before=before, stream=True)
+        ready = await creating.prepare(self._gateway, self._account, made, before=before, stream=True)
         ready = await admit(self._gateway, self._socket, made.wanted, ready)
         with telemetry.span("response.create", SpanKind.SERVER, response_id=ready.job.response_id):
             flight = await creating.launch(self._gateway, ready)

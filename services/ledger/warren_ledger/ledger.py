@@ -20,6 +20,7 @@ from warren.contracts import (
     Chunks,
     Claim,
     Claimed,
+    Cooldown,
     Delete,
     DeleteConversation,
     Deleted,
@@ -49,11 +50,14 @@ from warren.contracts import (
     OpenConversation,
     Outcome,
     Part,
+    Permit,
     Ping,
     Pong,
     Rebuild,
+    Release,
     RemoveParty,
     Reserve,
+    Survey,
     Tail,
     Unreserve,
     UpdateConversation,
@@ -70,8 +74,10 @@ from warren_ledger.ends import Ends
 from warren_ledger.lists import Lists
 from warren_ledger.parties import Parties
 from warren_ledger.patience import until_there, until_up
+from warren_ledger.permits import Permits
 from warren_ledger.recall import Recall
 from warren_ledger.runs import WINDOW, Detached
+from warren_ledger.standing import Standing
 from warren_ledger.store import Record, Store
 
 T = TypeVar("T")
@@ -135,6 +141,8 @@ class Ledger:
         self._parties = Parties(bus, store, budgets)
         self._lists = Lists(store, self._if_coming)
         self._recall = Recall(store, self._if_coming)
+        self._permits = Permits(store.notes)
+        self._standing = Standing(store.notes)
         self._longest = longest + _MARGIN
 
     async def write(self, delivery: Delivery) -> Message | None:
@@ -155,6 +163,9 @@ class Ledger:
                     return Done()
                 case Delete():
                     return await self._delete(message)
+                case Cooldown():
+                    await until_up(lambda: self._standing.cool(message))
+                    return Done()
                 case (
                     OpenConversation() | UpdateConversation() | DeleteConversation()
                     | AddItems() | DeleteItem() | Enter() | Leave()
@@ -189,10 +200,12 @@ class Ledger:
                     return await self._conversations.answer(message)
                 case ListInputs() | ListResponses():
                     return await self._lists.answer(message)
-                case Reserve():
-                    return await self._budgets.reserve(message)
-                case Identify() | FindParty() | ListParties():
+                case Reserve() | Identify() | FindParty() | ListParties():
                     return await self._parties.answer(message)
+                case Permit() | Release():
+                    return await self._permits.answer(message)
+                case Survey():
+                    return await self._standing.survey()
                 case Ping():
                     return await self._pong()
         raise InvalidRequest(f"The ledger does not answer a {message.kind}.")

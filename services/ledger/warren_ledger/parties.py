@@ -20,6 +20,7 @@ from warren.contracts import (
     PartyKind,
     PartyState,
     RemoveParty,
+    Reserve,
     Revoked,
 )
 from warren.errors import InvalidRequest
@@ -49,6 +50,8 @@ class Parties:
                 return await self._state(what, await self._find(what, names))
             case ListParties():
                 return await self._list(message)
+            case Reserve():
+                return await self._budgets.reserve(message)
         raise InvalidRequest(f"The ledger does not answer a {message.kind}.")
 
     async def write(self, message: Message) -> Message:

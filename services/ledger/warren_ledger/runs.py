@@ -216,7 +216,7 @@ class Detached:
             return Claimed(verdict="ended")
         if not run.running:
             return await self._over(run)
-        if run.fence == END or run.attempt not in ("", claim.attempt):
+        if run.fence == END or (run.attempt not in ("", claim.attempt) and not _handed(run, claim)):
             if not await self._gone(run):
                 return Claimed(verdict="hold")
             await self._ends.settled()  # how it ended may be among what waits to be written
@@ -298,6 +298,11 @@ class Detached:
         if len(self._awaited) > _AWAITED:
             del self._awaited[next(iter(self._awaited))]
         return False
+
+
+def _handed(run: Run, claim: Claim) -> bool:
+    """Whether the attempt that may write has handed its job on to this one: nobody need doubt it then."""
+    return run.attempt == claim.handed and not (run.stream and run.latched)
 
 
 def _known(message: Open, job: Job, holder: tuple[str, str] | None) -> Opened | None:

@@ -9,6 +9,7 @@ import structlog
 from warren import config, log, telemetry
 from warren.bus.rabbit import RabbitBus
 from warren.outbound import Reach
+from warren.reloading import Reloader
 from warren.settings import Complaint, drained, load, run
 from warren_worker.handler import working
 from warren_worker.sealing import sealer
@@ -28,13 +29,14 @@ async def main(settings: WorkerSettings, stop: asyncio.Event) -> None:
         raise Complaint(f"{settings.config}: there is no deployment to work for")
     if unknown := set(providers) - config.PROVIDERS:
         raise Complaint(f"--providers: there is no adapter for {', '.join(sorted(unknown))}")
+    reloader = Reloader(read, configuration, lines)
     patience = Patience(settings.connect_timeout, settings.first_event_timeout, settings.idle_timeout)
     async with RabbitBus.open(settings.amqp_url.get_secret_value(), name="warren-worker") as bus:
         taking = working(
             bus,
             configuration,
             os.environ,
-            reload=read,
+            reload=reloader.refresh,
             providers=providers,
             concurrency=settings.concurrency,
             patience=patience,
@@ -42,7 +44,9 @@ async def main(settings: WorkerSettings, stop: asyncio.Event) -> None:
             sealer=sealer(settings.secret, master_key.resolve(os.environ) if master_key is not None else None),
         )
         async with drained(settings.drain) as stack:
-            await stack.enter_async_context(taking)
+            worker = await stack.enter_async_context(taking)
+            reloader.follow(partial(worker.prepare, settings.providers))
+            await stack.enter_async_context(reloader.open())
             lines.info("working", providers=providers, concurrency=settings.concurrency, address=bus.address)
             await stop.wait()
             lines.info("draining", seconds=settings.drain)

@@ -12,11 +12,13 @@ from warren.errors import (
     DeadlineExceeded,
     InvalidRequest,
     LedgerUnavailable,
+    Limited,
     UpstreamError,
     UpstreamRefused,
     WarrenError,
 )
 from warren.responses import OTHER_PREFIX, PREFIXES, Item
+from warren.routing.planning import Router
 from warren.seal import Sealer
 from warren_worker import dropping
 from warren_worker.conversation import kept_by_compaction, room, tokens
@@ -46,7 +48,9 @@ _COMPACTED = frozenset(
 """What the provider's own endpoints take."""
 
 
-async def answer(ask: Ask, bus: Bus, upstream: Upstream, find: FindEndpoint, sealer: Sealer | None) -> Fetched:
+async def answer(
+    ask: Ask, bus: Bus, upstream: Upstream, find: FindEndpoint, router: Router, sealer: Sealer | None
+) -> Fetched:
     """The object to show. Each deployment of the plan is asked once.
 
     Raises:
@@ -55,7 +59,7 @@ async def answer(ask: Ask, bus: Bus, upstream: Upstream, find: FindEndpoint, sea
     try:
         async with asyncio.timeout(ask.deadline - time()):
             ask = await whole(bus, ask, _PATIENCE)
-            return await _Answer(ask, bus, upstream, sealer).found(find)
+            return await _Answer(ask, bus, upstream, sealer).found(find, router)
     except TimeoutError:
         raise DeadlineExceeded("The request took longer than it may.") from None
 
@@ -74,9 +78,9 @@ class _Answer:
         )
         self._calls = Calls(upstream, self._attempt, ask.deadline)
 
-    async def found(self, find: FindEndpoint) -> Fetched:
+    async def found(self, find: FindEndpoint, router: Router) -> Fetched:
         try:
-            made = await self._first(find)
+            made = await self._first(find, router)
         except (WarrenError, asyncio.CancelledError):
             await self._record("failed")
             raise
@@ -84,15 +88,18 @@ class _Answer:
             raise LedgerUnavailable("The cost of this cannot be kept at the moment.", retry_after=2)
         return Fetched(found=True, payload=to_json(made, inf_nan_mode="null"))
 
-    async def _first(self, find: FindEndpoint) -> Item:
+    async def _first(self, find: FindEndpoint, router: Router) -> Item:
         """What the first deployment says that has an answer."""
         error: WarrenError = UpstreamError("No deployment of this model can be reached by this worker.")
+        here = {one.id: one for one in router.known(self._request["model"]).deployments}
         for name in self._ask.plan:
+            if name not in here:
+                continue
             try:
-                return await self._made(await find(name))
+                return await self._made(await find(here[name]))
             except UpstreamRefused:
                 raise
-            except UpstreamError as failed:
+            except (UpstreamError, Limited) as failed:
                 error = failed
         raise error
 

@@ -33,7 +33,12 @@ class Leave(NamedTuple):
 async def claim(bus: Bus, job: Job, attempt: str) -> Leave:
     """Leave for this attempt at a job that may have been started before; waits while another one may still live."""
     asked = Claim(
-        response_id=job.response_id, account=job.account, attempt=attempt, worker=bus.address, detached=job.detached
+        response_id=job.response_id,
+        account=job.account,
+        attempt=attempt,
+        worker=bus.address,
+        detached=job.detached,
+        handed=job.handed,
     )
     return await (_detached(bus, job, asked) if job.detached else _attended(bus, job, asked))
 

@@ -15,6 +15,7 @@ from warren.events import Event
 from warren.responses import Item
 from warren_worker import dropping
 from warren_worker.assembler import Assembler
+from warren_worker.conversation import tokens
 from warren_worker.dialect import Call, Conversation, Counting, Reaching
 from warren_worker.media import inlined
 from warren_worker.provider import Endpoint
@@ -90,18 +91,20 @@ class Calls:
         self, endpoint: Endpoint, conversation: Conversation, call: Call, assembler: Assembler, audience: Audience
     ) -> list[Event]:
         """One call; gives the answer's last events, none of an answer that is paused."""
-        note = _Note(endpoint)
-        try:
-            with telemetry.span(f"chat {endpoint.model}", SpanKind.CLIENT, provider=endpoint.provider):
-                return await self._read(endpoint, conversation, call, assembler, audience, note)
-        except WarrenError as failed:
-            note.error = failed
-            raise
-        except asyncio.CancelledError:
-            note.error = Cancelled("Nobody wants this answer any more.")
-            raise
-        finally:
-            self._write(note, assembler.usage, assembler.usage_source)
+        async with self._upstream.fleet.calling(endpoint.deployment, lambda: _likely(conversation)) as watch:
+            note = _Note(endpoint)
+            try:
+                with telemetry.span(f"chat {endpoint.model}", SpanKind.CLIENT, provider=endpoint.provider):
+                    return await self._read(endpoint, conversation, call, assembler, audience, note)
+            except WarrenError as failed:
+                note.error = failed
+                raise
+            except asyncio.CancelledError:
+                note.error = Cancelled("Nobody wants this answer any more.")
+                raise
+            finally:
+                self._write(note, assembler.usage, assembler.usage_source)
+                watch.over(self.made[-1], note.error)
 
     async def count(self, endpoint: Endpoint, dialect: Counting, conversation: Conversation) -> int | None:
         """How many tokens the provider says that this is; None if it does not say."""
@@ -120,16 +123,19 @@ class Calls:
 
     async def fetch(self, endpoint: Endpoint, path: str, body: Item) -> Item:
         """What a native provider answers to this question, as one JSON object."""
-        note = _Note(endpoint)
-        answer: Item = {}
-        try:
-            answer = await self._upstream.fetch(endpoint, path, body, self._deadline, heard=note.heard)
-        except WarrenError as failed:
-            note.error = failed
-            raise
-        finally:
-            if path != "/responses/input_tokens":  # counting is free
+        if path == "/responses/input_tokens":  # counting is free
+            return await self._upstream.fetch(endpoint, path, body, self._deadline)
+        async with self._upstream.fleet.calling(endpoint.deployment, lambda: tokens(body, [])) as watch:
+            note = _Note(endpoint)
+            answer: Item = {}
+            try:
+                answer = await self._upstream.fetch(endpoint, path, body, self._deadline, heard=note.heard)
+            except WarrenError as failed:
+                note.error = failed
+                raise
+            finally:
                 self._write(note, _usage(answer.get("usage")), "reported")
+                watch.over(self.made[-1], note.error)
         return answer
 
     async def _read(
@@ -201,6 +207,11 @@ def _with_answer(conversation: Conversation, assembler: Assembler) -> Conversati
     request = {**conversation.request, "input": [*responses.items(conversation.request.get("input") or []), *said]}
     kept = {**conversation.kept, **assembler.kept}
     return Conversation(request, [*conversation.items, *said], conversation.upstream_previous, kept)
+
+
+def _likely(conversation: Conversation) -> int:
+    """Tokens that the model will read, about."""
+    return tokens(conversation.request, conversation.items)
 
 
 def text(response: Item) -> str:

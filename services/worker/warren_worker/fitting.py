@@ -40,6 +40,18 @@ def fitted(endpoint: Endpoint, conversation: Conversation) -> Conversation:
     )
 
 
+def overridden(conversation: Conversation, overrides: Mapping[str, Any]) -> Conversation:
+    """The conversation, with these fields of the request in place of its own; null takes one out."""
+    if not overrides:
+        return conversation
+    request = {**conversation.request, **overrides}
+    request = {name: value for name, value in request.items() if value is not None or name not in overrides}
+    own = len(responses.items(conversation.request.get("input")))
+    before = conversation.items[: len(conversation.items) - own]
+    items = [*before, *responses.items(request.get("input"))] if "input" in overrides else conversation.items
+    return replace(conversation, request=request, items=items)
+
+
 def shorter_ones(conversation: Conversation) -> Iterator[Conversation]:
     """The conversation with more and more left out, each time something is."""
     length = len(conversation.items)

@@ -1,7 +1,7 @@
 """The worker: takes jobs, makes sure that only one attempt at each is shown, and answers for what it has sent."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from time import monotonic, time
 
@@ -9,9 +9,10 @@ import structlog
 from opentelemetry.trace import SpanKind
 
 from warren import telemetry
-from warren.bus import LEDGER_WRITE, RESUME, Bus, Delivery, jobs
+from warren.bus import LEDGER_WRITE, RESUME, Bus, Delivery
 from warren.config import Config
 from warren.contracts import Ask, Cancel, Fetched, Job, Message, Ping, Pong, Resume
+from warren.deployments import Deployment
 from warren.errors import (
     BusUnavailable,
     CallTimeout,
@@ -19,19 +20,24 @@ from warren.errors import (
     DeadlineExceeded,
     LedgerUnavailable,
     Unroutable,
-    UpstreamUnreachable,
     WarrenError,
 )
 from warren.outbound import PUBLIC, Reach
+from warren.reloading import Enact
+from warren.routing.planning import Router
 from warren.seal import Sealer
+from warren.settings import Complaint
 from warren_worker.ask import answer
 from warren_worker.claims import GRACE, claim
 from warren_worker.endings import deliver, refuse
+from warren_worker.fleet import Fleet
+from warren_worker.handing import Handing
 from warren_worker.inputs import whole
 from warren_worker.journal import Journal, Silence
 from warren_worker.provider import Endpoint, endpoint
 from warren_worker.relay import Relay, Stream
 from warren_worker.run import Run, attempt_id
+from warren_worker.taking import Taking
 from warren_worker.upstream import Patience, Upstream, connect
 
 log = structlog.get_logger("warren.worker")
@@ -56,14 +62,18 @@ class Worker:
         environ: Mapping[str, str],
         reload: Callable[[], Config],
         sealer: Sealer | None = None,
+        fleet: Fleet | None = None,
+        *,
+        concurrency: int = 1,
     ) -> None:
         self._bus = bus
+        self.fleet = fleet or Fleet(bus, config, slots=0)
         self._upstream = upstream
         self._config = config
         self._environ = environ
         self._reload = reload
         self._sealer = sealer
-        self._endpoints: dict[str, Endpoint] = {}
+        self._endpoints: dict[tuple[str, str, str], Endpoint] = {}
         self._relay = Relay(bus)
         self._journal = Journal(bus)
         self._silence = Silence()
@@ -72,8 +82,27 @@ class Worker:
         self._asks: dict[str, asyncio.Task[Fetched]] = {}
         self._stopped: dict[str, bool] = {}
         """What is to be stopped as soon as it starts, and whether it was superseded."""
-        self._taken: dict[str, asyncio.Event] = {}
+        self._taken: dict[str, tuple[asyncio.Event, str | None]] = {}
+        """What runs until when, and for whom it goes on."""
+        self.taking = Taking(bus, self.handle, concurrency)
         self._large = asyncio.Semaphore(_LARGE)
+
+    def prepare(self, providers: list[str], config: Config) -> Enact:
+        """Make ready for another configuration: what comes goes by it. Without `providers`, all that it has are taken.
+
+        Raises:
+            Complaint: it has none.
+        """
+        if not (wanted := providers or config.providers()):
+            raise Complaint("there is no deployment to work for")
+
+        def enact() -> None:
+            self._config = config
+            self._endpoints.clear()
+            self.fleet.configure(config)
+            self.taking.change(wanted)
+
+        return enact
 
     async def handle(self, delivery: Delivery) -> Message | None:
         """Run a job to its end. When the same job comes again while it runs, that delivery stands for it too."""
@@ -81,15 +110,18 @@ class Worker:
         if isinstance(job, Ask):
             return await self._answer(job)
         assert isinstance(job, Job)
-        if (ended := self._taken.get(job.response_id)) is not None:
+        while (taken := self._taken.get(job.response_id)) is not None:
+            ended, handed = taken
             await ended.wait()
-            return None
+            if handed == job.handed:
+                return None
         if self._relay.has_ended(job.response_id):
             return None
-        ended = self._taken[job.response_id] = asyncio.Event()
+        ended = asyncio.Event()
+        self._taken[job.response_id] = ended, job.handed
         try:
             with telemetry.span("run job", SpanKind.CONSUMER, delivery.headers, redelivered=delivery.redelivered):
-                await self._take(job, again=delivery.redelivered or job.again)
+                await self._take(job, again=delivery.redelivered or job.again or job.handed is not None)
         finally:
             del self._taken[job.response_id]
             ended.set()
@@ -97,7 +129,9 @@ class Worker:
 
     async def _answer(self, ask: Ask) -> Message:
         """The answer to a question, for as long as somebody waits for it."""
-        asking = asyncio.create_task(answer(ask, self._bus, self._upstream, self._find, self._sealer))
+        asking = asyncio.create_task(
+            answer(ask, self._bus, self._upstream, self._find, self._router(ask.plan), self._sealer)
+        )
         self._asks[ask.response_id] = asking
         try:
             return await asking
@@ -125,6 +159,7 @@ class Worker:
     def restored(self) -> None:
         """The broker is back."""
         self._relay.announce()
+        self.fleet.restored()
 
     async def flushed(self) -> None:
         """Wait until all that was written has left."""
@@ -183,8 +218,9 @@ class Worker:
                 return
             else:
                 async with self._large if job.blob is not None else nullcontext():
+                    handing = Handing(self._bus, job, stream, self.taking.__contains__)
                     job = await whole(self._bus, job, _BLOB_PATIENCE[job.detached])
-                    await self._run(job, stream)
+                    await self._run(job, stream, handing)
         except LedgerUnavailable as error:
             await refuse(self._bus, job, stream, error)
         except Exception:
@@ -207,8 +243,9 @@ class Worker:
             case gateway:
                 return self._relay.open(gateway, job.response_id, attempt)
 
-    async def _run(self, job: Job, stream: Stream) -> None:
-        run = Run(job, self._bus, self._upstream, self._find, stream, stream.sequence, self._sealer)
+    async def _run(self, job: Job, stream: Stream, handing: Handing) -> None:
+        router = self._router(job.plan)
+        run = Run(job, self._bus, self._upstream, self._find, router, stream, stream.sequence, self._sealer, handing)
         self._runs[job.response_id] = run
         if (superseded := self._stopped.get(job.response_id)) is not None:
             run.cancel(superseded=superseded)
@@ -228,15 +265,21 @@ class Worker:
             deliver(self._bus, job, stream, leave.stored)
         return leave.verdict == "run"
 
-    async def _find(self, name: str) -> Endpoint:
-        """The endpoint of a deployment. One that is not known may be newer than the file as it was read."""
-        if name not in self._endpoints:
-            if name not in self._config.deployments:
-                self._config = self._reload()
-            if name not in self._config.deployments:
-                raise UpstreamUnreachable(f"The deployment {name!r} is not in this worker's configuration.")
-            self._endpoints[name] = endpoint(self._config.deployments[name], self._environ)
-        return self._endpoints[name]
+    def _router(self, plan: Iterable[str]) -> Router:
+        """What the ways of jobs are decided by. A plan with somebody who is not known may be newer than the file as it
+        was read.
+        """
+        if any(name not in self._config.deployments for name in plan):
+            self._config = self._reload()
+        return Router(self._config.groups, self._config.rules, self.fleet.board)
+
+    async def _find(self, one: Deployment) -> Endpoint:
+        """How to reach a deployment."""
+        place = one.id, one.provider, one.model
+        if (found := self._endpoints.get(place)) is None:
+            environ = self._config.environ(self._environ)
+            found = self._endpoints[place] = endpoint(one, environ)
+        return found
 
 
 @asynccontextmanager
@@ -257,15 +300,17 @@ async def working(
     Without a `sealer`, requests that need something sealed are refused.
     """
     async with AsyncExitStack() as stack:
-        upstream = await stack.enter_async_context(connect(patience, concurrency * max(1, len(providers)), reach))
-        worker = Worker(bus, upstream, config, environ, reload, sealer)
+        slots = concurrency * max(1, len(providers))
+        fleet = Fleet(bus, config, slots=slots)
+        upstream = await stack.enter_async_context(connect(patience, slots, reach, fleet))
+        worker = Worker(bus, upstream, config, environ, reload, sealer, fleet, concurrency=concurrency)
         await stack.enter_async_context(bus.inbox(worker.receive, restored=worker.restored))
+        await stack.enter_async_context(fleet.open())
         await stack.enter_async_context(bus.listen([RESUME], worker.receive))
         stack.push_async_callback(worker.flushed)
         watch = asyncio.create_task(worker.watch())
         stack.push_async_callback(_ended, watch)
-        for provider in providers:
-            await stack.enter_async_context(bus.serve(jobs(provider), worker.handle, limit=concurrency))
+        await stack.enter_async_context(worker.taking.open(providers))
         yield worker
 
 

@@ -125,7 +125,8 @@ class Endpoint:
     most_input: int | None = None
     """Tokens, by an estimate, that the configuration lets it be asked. What is only known of its model refuses nothing:
     that knows better."""
-    retries: int | None = None
+    mock_response: str | None = None
+    """What it answers without being asked."""
     timeout: float | None = None
     first_event_timeout: float | None = None
     native: bool = False
@@ -180,7 +181,7 @@ def endpoint(deployment: Deployment, environ: Mapping[str, str]) -> Endpoint:
         parameters=table,
         facts=facts,
         most_input=deployment.info.max_input_tokens,
-        retries=params.max_retries if params.max_retries is not None else params.num_retries,
+        mock_response=params.mock_response,
         timeout=params.timeout,
         first_event_timeout=params.stream_timeout,
         native=site.native,

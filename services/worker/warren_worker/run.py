@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from random import uniform
 from time import time
 
 import structlog
@@ -12,22 +11,28 @@ from pydantic_core import from_json, to_json
 from warren import ids, responses
 from warren.bus import Bus
 from warren.contracts import Job, Outcome
+from warren.deployments import Deployment
 from warren.errors import (
     Cancelled,
     ContextLengthExceeded,
     DeadlineExceeded,
+    Limited,
     UpstreamError,
     UpstreamRefused,
     WarrenError,
 )
 from warren.events import Event
 from warren.responses import Item
+from warren.routing.planning import Router, Wish
+from warren.routing.walk import Walk
 from warren.seal import Sealer
+from warren_worker import mocking
 from warren_worker.assembler import Assembler
 from warren_worker.conversation import room, since_compaction, tokens
 from warren_worker.dialect import Conversation
 from warren_worker.exchange import Calls
-from warren_worker.fitting import fitted, shorter_ones, summarised, threshold, turn
+from warren_worker.fitting import fitted, overridden, shorter_ones, summarised, threshold, turn
+from warren_worker.handing import HandedOver, Handing
 from warren_worker.inputs import Inputs
 from warren_worker.provider import Endpoint
 from warren_worker.recording import LARGEST, record
@@ -41,10 +46,8 @@ log = structlog.get_logger("warren.worker")
 HELD_BACK = 1.0
 """Seconds that a stream waits for the provider's first word before it begins anyway: a refusal that comes by then is
 still a plain HTTP error."""
-_LONGEST_WAIT = 60.0
-_RETRIES = 2
 
-FindEndpoint = Callable[[str], Awaitable[Endpoint]]
+FindEndpoint = Callable[[Deployment], Awaitable[Endpoint]]
 
 
 class Run:
@@ -56,14 +59,18 @@ class Run:
         bus: Bus,
         upstream: Upstream,
         find: FindEndpoint,
+        router: Router,
         stream: Stream,
         sequence: int = 0,
         sealer: Sealer | None = None,
+        handing: Handing | None = None,
     ) -> None:
         self.job = job
         self.stream = stream
         self._bus = bus
         self._find = find
+        self._router = router
+        self._handing = handing
         self._request: Item = from_json(job.request)
         self._request.setdefault("input", [])
         self._background = job.detached and bool(self._request.get("background"))
@@ -82,6 +89,8 @@ class Run:
         self._begun = sequence > 0
         self._compaction: Item | None = None
         self._assembler = self._assemble(sequence)
+        self._used = False
+        """Whether somebody may have said something into it."""
         self._task: asyncio.Task[None] | None = None
         self.cancelled = False
 
@@ -100,6 +109,8 @@ class Run:
         hold = asyncio.get_running_loop().call_later(HELD_BACK, self._announce)
         try:
             events = await self._answer()
+        except HandedOver:
+            pass
         except WarrenError as error:
             await self._end_badly(error)
         except asyncio.CancelledError:
@@ -146,40 +157,78 @@ class Run:
             raise Cancelled("Nobody wants this answer any more.")
         if time() >= self.job.deadline:
             raise DeadlineExceeded("The request waited longer than it may.")
-        error: WarrenError = UpstreamError("No deployment of this model can be reached by this worker.")
-        for name in self.job.plan:
-            try:
-                endpoint = await self._find(name)
-            except WarrenError as unusable:
-                error = unusable
-                continue
-            self._voice.deployment = name
-            retries = _RETRIES if endpoint.retries is None else endpoint.retries
-            for tries in range(retries + 1):
-                try:
-                    return await self._try(endpoint)
-                except UpstreamError as failed:
-                    error = failed
-                if self._seen or not error.retry or (error.retry_after or 0) > _LONGEST_WAIT:
-                    break
+        walk = self._walk()
+        while True:
+            step = walk.next(time())
+            if self._used:
                 self._anew()
-                if tries < retries:
-                    await self._pause(tries, error.retry_after)
-            if self._seen or isinstance(error, UpstreamRefused):
-                break
-        raise error
+            if step.wait > 0:
+                await self._pause(step.wait)
+                continue
+            made = len(self._calls.made)
+            try:
+                await self._hand_over(step.deployment, walk)
+                endpoint = self._tuned(await self._find(step.deployment))
+            except WarrenError as unusable:
+                walk.unable(unusable, time())
+                continue
+            self._voice.asks(endpoint, walk)
+            self._used = True
+            try:
+                return await self._try(endpoint, walk.target.overrides)
+            except Limited as full:
+                walk.unable(full, time())
+            except WarrenError as error:
+                if self._seen:
+                    raise
+                called = len(self._calls.made) > made
+                status = self._calls.made[-1].status if called else None
+                walk.failed(error, time(), status=status, called=called)
 
-    async def _try(self, endpoint: Endpoint) -> list[Event]:
+    async def _hand_over(self, to: Deployment, walk: Walk) -> None:
+        """Let another worker go on, if it is not for this one to ask this deployment.
+
+        Raises:
+            HandedOver: that is so, and it will.
+        """
+        if self._handing is not None and self._handing.elsewhere(to.provider):
+            request, response = self._inputs.request, self._assembler.response
+            await self._handing.over(to.provider, walk.walked, self._calls.made, request, response)
+            raise HandedOver
+
+    def _walk(self) -> Walk:
+        job = self.job
+        holder = job.held.deployment if job.held is not None else None
+        wish = Wish(tags=job.knobs.tags, stream=job.stream, holder=holder)
+        model, now = self._request["model"], time()
+        walk = Walk(self._router, model, job.knobs, wish, now, planned=job.plan, walked=job.walked)
+        if job.knobs.mock_testing is not None and job.walked is None:
+            walk.abort(mocking.failure(job.knobs.mock_testing))
+        return walk
+
+    def _tuned(self, endpoint: Endpoint) -> Endpoint:
+        """The endpoint, as this request wants it."""
+        knobs, rules = self.job.knobs, self._router.rules
+        return replace(
+            endpoint,
+            timeout=knobs.timeout or endpoint.timeout or rules.timeout,
+            first_event_timeout=knobs.stream_timeout or endpoint.first_event_timeout or rules.stream_timeout,
+            drops=endpoint.drops if knobs.drop_params is None else knobs.drop_params,
+        )
+
+    async def _try(self, endpoint: Endpoint, overrides: Item) -> list[Event]:
+        if (said := self.job.knobs.mock_response or endpoint.mock_response) is not None:
+            return mocking.answer(said, self._assembler, self, time())
         if not endpoint.native and "reasoning.encrypted_content" in (self._request.get("include") or ()):
             self._seals.needed(REASONING, "include")
-        conversation = await self._inputs.conversation(endpoint)
+        conversation = overridden(await self._inputs.conversation(endpoint), overrides)
         try:
             return await self._fit(endpoint, conversation)
         except UpstreamRefused as refused:
             forgot = refused.code == "previous_response_not_found" or refused.status == 404
             if conversation.upstream_previous is None or not forgot:
                 raise
-        return await self._fit(endpoint, await self._inputs.rebuilt(endpoint))
+        return await self._fit(endpoint, overridden(await self._inputs.rebuilt(endpoint), overrides))
 
     async def _fit(self, endpoint: Endpoint, conversation: Conversation) -> list[Event]:
         """Ask with as much of the conversation as the request wants, and the model takes."""
@@ -214,16 +263,14 @@ class Run:
         unseal, keep = self._seals.unseal(COMPACTION), room(endpoint.max_input_tokens)
         return replace(conversation, items=since_compaction(items, unseal, keep))
 
-    async def _pause(self, tries: int, asked: float | None) -> None:
-        """Before the next try: as long as the provider asks for, else a growing time, a minute at most."""
-        wait = asked if asked is not None else 0.2 * 4**tries * uniform(0.75, 1.25)
-        wait = min(wait, _LONGEST_WAIT)
-        if time() + wait >= self.job.deadline:
+    async def _pause(self, seconds: float) -> None:
+        if time() + seconds >= self.job.deadline:
             raise DeadlineExceeded("The request took longer than it may.")
-        await asyncio.sleep(wait)
+        await asyncio.sleep(seconds)
 
     def _anew(self) -> None:
         """Forget what was said by a provider that did not come to an end: nobody has seen it."""
+        self._used = False
         self._assembler = self._assemble(self._assembler.sequence)
 
     def _assemble(self, sequence: int) -> Assembler:

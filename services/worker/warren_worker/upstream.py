@@ -22,6 +22,7 @@ from warren.outbound import PUBLIC, Outbound, Reach, no_cookies, outbound
 from warren.responses import Item
 from warren_worker.auth import Authority
 from warren_worker.dialect import Call
+from warren_worker.fleet import Calling, Nobody
 from warren_worker.framing import Cutter, cutter
 from warren_worker.media import Fetch
 from warren_worker.provider import Endpoint
@@ -61,7 +62,11 @@ Heard = Callable[[int, str | None], None]
 class Upstream:
     """One pool of connections for all calls of a process."""
 
-    def __init__(self, client: httpx.AsyncClient, patience: Patience, outbound: Outbound) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, patience: Patience, outbound: Outbound, fleet: Calling | None = None
+    ) -> None:
+        self.fleet = fleet or Nobody()
+        """Who has to know of every call."""
         self._client = client
         self._patience = patience
         self._authority = Authority(client)
@@ -209,7 +214,9 @@ def _told(deadline: float) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def connect(patience: Patience, connections: int, reach: Reach = PUBLIC) -> AsyncIterator[Upstream]:
+async def connect(
+    patience: Patience, connections: int, reach: Reach = PUBLIC, fleet: Calling | None = None
+) -> AsyncIterator[Upstream]:
     """An `Upstream` that can make so many calls at once."""
     client = httpx.AsyncClient(
         transport=Transport(connections),
@@ -219,7 +226,7 @@ async def connect(patience: Patience, connections: int, reach: Reach = PUBLIC) -
         follow_redirects=False,
     )
     async with client, outbound(reach) as fetcher:
-        yield Upstream(client, patience, fetcher)
+        yield Upstream(client, patience, fetcher, fleet)
 
 
 def _over(body: Mapping[str, Any], more: Mapping[str, Any]) -> Item:

@@ -8,8 +8,10 @@ from warren.contracts import Flag, Head, Job
 from warren.errors import WarrenError
 from warren.events import Event
 from warren.responses import Item
+from warren.routing.walk import Walk
 from warren.sse import DONE, encode
 from warren_worker.exchange import Calls
+from warren_worker.provider import Endpoint
 from warren_worker.relay import PART, Stream
 
 
@@ -18,10 +20,18 @@ class Voice:
 
     def __init__(self, job: Job, stream: Stream, worker: str, calls: Calls) -> None:
         self.deployment: str | None = None
+        self._walk: Walk | None = None
+        self._api_base: str | None = None
         self._job = job
         self._stream = stream
         self._worker = worker
         self._calls = calls
+
+    def asks(self, endpoint: Endpoint, walk: Walk) -> None:
+        """This one is being asked, on this way."""
+        self.deployment = endpoint.deployment
+        self._api_base = _public(endpoint.base_url) if walk.rules.litellm_headers else None
+        self._walk = walk
 
     def open(self, status: int | None) -> None:
         """From now on it is known who is at it, and, if it is, with which status the answer begins."""
@@ -76,4 +86,15 @@ class Voice:
             deployment=self.deployment,
             tries=max(1, len(self._calls.made)),
             dropped=self._calls.dropped,
+            group=None if self._walk is None else self._walk.key,
+            retries=0 if self._walk is None else self._walk.retries,
+            fallbacks=0 if self._walk is None else self._walk.fallbacks,
+            api_base=self._api_base,
         )
+
+
+def _public(url: str) -> str:
+    """An address without what may be a secret in it."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path.partition('?')[0]}"

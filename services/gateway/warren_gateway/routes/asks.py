@@ -8,11 +8,11 @@ from fastapi.responses import Response
 
 from warren import blobs, ids, requests
 from warren.bus import RESUME, Bus, jobs
-from warren.contracts import Ask, Cancel, Fetched, Payer
+from warren.contracts import Ask, Cancel, Fetched, Knobs, Payer
 from warren.errors import InvalidRequest, LedgerUnavailable, Overloaded, RequestTooLarge
 from warren.requests import Compact, CountTokens
 from warren_gateway import creating, queries
-from warren_gateway.admitting import Asked, pay, permit_model, unreserve
+from warren_gateway.admitting import Asked, pay, permit, unreserve
 from warren_gateway.answering import GONE, unless_gone
 from warren_gateway.gateway import of
 from warren_gateway.routes.conversations import owned
@@ -21,6 +21,8 @@ router = APIRouter(prefix="/responses")
 
 _KEPT = 30.0
 """Seconds after its deadline that a large question is kept."""
+_ALONE = Knobs(disable_fallbacks=True)
+"""Another model would count otherwise."""
 What = Literal["input_tokens", "compact"]
 
 
@@ -69,13 +71,13 @@ async def _ask(
     A client that leaves takes its question with it.
     """
     gateway = of(request)
-    permit_model(gateway, request, model)
-    plan, provider, held = await creating.planned(gateway, account, model, wanted.previous_response_id)
-    now, id_, payer = time(), ids.new("cmpr"), Payer()
+    permit(gateway, request, model)
+    way = await creating.planned(gateway, account, model, wanted.previous_response_id, _ALONE)
+    now, id_, payer, plan = time(), ids.new("cmpr"), Payer(), way.plan
     if what == "compact":  # counting is free
         wish = Asked(id_, plan, now + gateway.request_timeout, len(body))
         payer, plan = await pay(gateway, request, wanted, wish)
-        provider = gateway.config.deployments[plan[0]].provider
+    provider = way.provider if plan[0] == way.plan[0] else gateway.config.deployments[plan[0]].provider
     asked = Ask(
         what=what,
         response_id=id_,
@@ -84,7 +86,7 @@ async def _ask(
         payer=payer,
         created_at=now,
         deadline=now + gateway.request_timeout,
-        held=held,
+        held=way.held,
         conversation=conversation,
         payload=body,
     )

@@ -1,6 +1,7 @@
 """Responses: create, retrieve, cancel, delete."""
 
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -14,9 +15,10 @@ from warren.contracts import CancelBackground, Delete, Deleted, Fetch, Fetched, 
 from warren.errors import IdempotencyKeyReused, InvalidRequest, NotFound
 from warren.requests import CreateResponse
 from warren_gateway import answering, idempotency, queries
-from warren_gateway.admitting import admit, permit_model
-from warren_gateway.creating import Prepared, launch, parse, prepare, read_body, reading, start
+from warren_gateway.admitting import admit, permit
+from warren_gateway.creating import Prepared, launch, prepare, read_body, reading, start
 from warren_gateway.gateway import Gateway, of
+from warren_gateway.orders import order
 from warren_gateway.tail import Piece, follow, obfuscated
 
 router = APIRouter()
@@ -32,9 +34,10 @@ async def create(request: Request) -> Response:
     account = gateway.keys.account(request)
     key = idempotency.key(request)
     body = await read_body(request)
-    wanted = await parse(body)
-    permit_model(gateway, request, wanted.model)
-    prepared = await prepare(gateway, account, wanted, body, keyed=key is not None)
+    made = await reading(partial(order, headers=request.headers), body)
+    wanted = made.wanted
+    permit(gateway, request, wanted.model, made.knobs)
+    prepared = await prepare(gateway, account, made, keyed=key is not None)
     prepared = await admit(gateway, request, wanted, prepared)
     if prepared.job.detached:
         return await _detached(request, gateway, wanted, prepared, key)

@@ -17,6 +17,7 @@ from warren_ledger.store.blobs import Blobs
 from warren_ledger.store.conversations import Conversations
 from warren_ledger.store.entries import Entries
 from warren_ledger.store.lists import Lists
+from warren_ledger.store.notes import Notes
 from warren_ledger.store.runs import OPEN as OPEN
 from warren_ledger.store.runs import RUNNING, Runs
 from warren_ledger.store.runs import pairs as pairs
@@ -167,6 +168,9 @@ class Store(Protocol):
 
     @property
     def entries(self) -> Entries: ...
+
+    @property
+    def notes(self) -> Notes: ...
 
     async def put(self, outcomes: Sequence[Outcome]) -> list[Recorded]:
         """Remember how responses ended, and tell of each outcome whether it is the record.

@@ -3,7 +3,8 @@
 Three collections hold what ended: `responses` (a document per response), `links` (a response and the one before it,
 nothing else: the server can walk thousands without touching content) and `costs` (a document per upstream call). A
 document is written once, under an id that its fact brings along, so whatever is delivered or tried twice changes
-nothing. What runs detached, blobs and conversations are kept by the modules beside this one.
+nothing. What runs detached, blobs, conversations and notes are kept by the modules beside this
+one.
 
 Motor gets only critical fixes until May 2027. Whatever is called here has the same shape in PyMongo's own async
 client, so leaving takes one import: `from pymongo import AsyncMongoClient as Client`.
@@ -29,6 +30,7 @@ from warren_ledger.store.mongo.conversations import MongoConversations
 from warren_ledger.store.mongo.documents import CONTENT, call_of, cost_of, if_claimed, read, rounds, verdict, written
 from warren_ledger.store.mongo.entries import MongoEntries
 from warren_ledger.store.mongo.lists import MongoLists
+from warren_ledger.store.mongo.notes import MongoNotes
 from warren_ledger.store.mongo.reach import READ, WRITE, Document, index, insert, reaching, settle
 from warren_ledger.store.mongo.runs import MongoRuns
 from warren_ledger.store.runs import RUNNING
@@ -51,6 +53,7 @@ class MongoStore:
         self.conversations = MongoConversations(database, now)
         self.lists = MongoLists(database, now)
         self.entries = MongoEntries(database)
+        self.notes = MongoNotes(database, now)
 
     @classmethod
     @asynccontextmanager
@@ -84,7 +87,7 @@ class MongoStore:
         for collection in (self._responses, self._links):
             await index(collection, "expires", expireAfterSeconds=0)
         await index(self._costs, "response_id")
-        for part in (self.runs, self.blobs, self.conversations, self.lists, self.entries):
+        for part in (self.runs, self.blobs, self.conversations, self.lists, self.entries, self.notes):
             await part.prepare()
 
     async def put(self, outcomes: Sequence[Outcome]) -> list[Recorded]:

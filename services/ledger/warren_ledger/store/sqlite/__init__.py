@@ -22,7 +22,7 @@ from warren.settings import Complaint
 from warren_ledger.history import walk
 from warren_ledger.store import KEEP, KEEP_OPEN, MAX_HISTORY, MAX_TURNS, OPEN, Chain, Record
 from warren_ledger.store.runs import QUEUED, pairs
-from warren_ledger.store.sqlite import blobs, conversations, entries, lists, runs
+from warren_ledger.store.sqlite import blobs, conversations, entries, lists, notes, runs
 from warren_ledger.store.sqlite.file import File
 
 _PURGE = 600.0
@@ -113,6 +113,7 @@ class SqliteStore:
         self.conversations = conversations.SqliteConversations(file)
         self.lists = lists.SqliteLists(file)
         self.entries = entries.SqliteEntries(file)
+        self.notes = notes.SqliteNotes(file)
 
     @classmethod
     @asynccontextmanager
@@ -162,7 +163,7 @@ class SqliteStore:
 
     def _open(self, path: str) -> None:
         self._file.open(path)
-        self._file.db.executescript(_SETUP + blobs.SETUP + conversations.SETUP + entries.SETUP)
+        self._file.db.executescript(_SETUP + blobs.SETUP + conversations.SETUP + entries.SETUP + notes.SETUP)
         for table, columns in _LATER.items():
             there = {name for _, name, *_ in self._file.db.execute(f"PRAGMA table_info({table})")}
             for name in columns.keys() - there:
@@ -273,6 +274,7 @@ class SqliteStore:
             self._file.db.execute(f"DELETE FROM {table} WHERE {gone}", (self._purged,))
         self.runs.purge()
         self.blobs.purge()
+        self.notes.purge()
 
     def _key(self, response_id: str, account: str) -> dict[str, Any]:
         return {"id": response_id, "account": account, "now": self._file.now()}

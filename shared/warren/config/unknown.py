@@ -1,0 +1,43 @@
+"""Keys that nothing here knows, by their places."""
+
+import re
+from collections.abc import Iterator
+
+from warren import naming
+from warren.config.sections import File
+from warren.located import Where
+from warren.params import Params, Strict
+from warren.requests import CreateResponse
+
+UNDROPPABLE = frozenset({"model", "input", "instructions", "previous_response_id", "conversation"})
+"""What no `additional_drop_params` leave out: what is said, and whose it is."""
+_TOP = re.compile(r"\W")
+
+
+def unknown(file: File) -> Iterator[Where]:
+    """Where they are."""
+    yield from _extra((), file)
+    for name in ("litellm_settings", "router_settings", "general_settings"):
+        yield from _extra((name,), getattr(file, name))
+    for number, credential in enumerate(file.credential_list or ()):
+        yield from _extra(("credential_list", number), credential)
+    for index, entry in enumerate(file.model_list):
+        at = ("model_list", index)
+        yield from _extra(at, entry)
+        yield from _extra((*at, "litellm_params"), entry.litellm_params)
+        yield from ((*at, "litellm_params", *where) for where in _unsaid(entry.litellm_params))
+        yield from _extra((*at, "model_info"), entry.model_info)
+
+
+def _extra(at: Where, section: Strict) -> Iterator[Where]:
+    return ((*at, key) for key in section.model_extra or ())
+
+
+def _unsaid(params: Params) -> Iterator[Where]:
+    """Where names of parameters are that no request has, or that are never left out."""
+    known = CreateResponse.model_fields.keys()
+    for key in ("additional_drop_params", "allowed_openai_params"):
+        for at, name in enumerate(getattr(params, key)):
+            top = _TOP.split(naming.CHATS.get(name, name))[0]
+            if top not in known or (key == "additional_drop_params" and top in UNDROPPABLE):
+                yield key, at
