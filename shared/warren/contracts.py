@@ -109,6 +109,13 @@ class Payer(Contract):
     tags: tuple[str, ...] = ()
     budgets: tuple[str, ...] = ()
     """Where something is reserved for it, until its outcome is recorded."""
+    limits: tuple[str, ...] = ()
+    """Whose limits it counts against, until then."""
+
+    @property
+    def owes(self) -> bool:
+        """Whether its outcome changes anything for who pays."""
+        return bool(self.budgets or self.limits)
 
 
 class Held(Contract):
@@ -898,6 +905,7 @@ class Unreserve(Message):
     kind: Literal["unreserve"] = "unreserve"
     response_id: str
     budgets: tuple[str, ...]
+    limits: tuple[str, ...] = ()
 
 
 class Done(Message):
@@ -1008,7 +1016,9 @@ class Limits(Contract):
 
 
 class Permit(Message):
-    """May this deployment be called now? The same `permit_id` is the same call, however often it is asked for."""
+    """May this deployment be called, or this key (`key:…`) be used, now? The same `permit_id` is the same call, however
+    often it is asked for.
+    """
 
     kind: Literal["permit"] = "permit"
     permit_id: str
@@ -1018,6 +1028,8 @@ class Permit(Message):
     """What it is likely to use."""
     granted: bool = False
     """It was, and the call still runs: only its lease is made longer."""
+    seconds: float | None = None
+    """How long the lease is to last; None: as long as those usually do that are made longer."""
 
 
 class Permitted(Message):

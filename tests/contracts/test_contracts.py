@@ -280,7 +280,7 @@ MESSAGES: list[Message] = [
         ),
     ),
     Reserved(refused=("deployment:d",)),
-    Unreserve(response_id=ID, budgets=("key:key_0ch3k5q0",)),
+    Unreserve(response_id=ID, budgets=("key:key_0ch3k5q0",), limits=("key:key_0ch3k5q0",)),
     Pulse(
         address="inbox.worker_1",
         service="worker",

@@ -69,6 +69,7 @@ from warren.sse import DONE, encode
 from warren.telemetry import span
 from warren_ledger.batch import Batcher
 from warren_ledger.budgets import Budgets
+from warren_ledger.charging import Charging
 from warren_ledger.conversations import Conversations
 from warren_ledger.ends import Ends
 from warren_ledger.lists import Lists
@@ -102,11 +103,14 @@ async def recording(bus: Bus, store: Store, longest: float, *, window: timedelta
     limit. What is not finished then is still in its queue.
     """
     conversations = Conversations(store)
-    budgets = Budgets(store.entries)
-    async with Batcher.open(bus, store, conversations, budgets) as batcher:
+    budgets, permits = Budgets(store.entries), Permits(store.notes)
+    charging = Charging(budgets, permits)
+    async with Batcher.open(bus, store, conversations, charging) as batcher:
         ends = Ends(bus, store, batcher, window)
         runs = Detached(bus, store, ends, window)
-        ledger = Ledger(bus, store, batcher, runs, ends, conversations, budgets, longest)
+        ledger = Ledger(
+            bus, store, batcher, runs, ends, conversations, Parties(bus, store, budgets), permits, charging, longest
+        )
         async with (
             bus.serve(LEDGER_WRITE, ledger.write, limit=_WRITES),
             bus.serve(dead(jobs("any")), ledger.bury, limit=_DEAD),
@@ -128,7 +132,9 @@ class Ledger:
         runs: Detached,
         ends: Ends,
         conversations: Conversations,
-        budgets: Budgets,
+        parties: Parties,
+        permits: Permits,
+        charging: Charging,
         longest: float,
     ) -> None:
         self._bus = bus
@@ -137,11 +143,11 @@ class Ledger:
         self._runs = runs
         self._ends = ends
         self._conversations = conversations
-        self._budgets = budgets
-        self._parties = Parties(bus, store, budgets)
+        self._parties = parties
+        self._permits = permits
+        self._charging = charging
         self._lists = Lists(store, self._if_coming)
         self._recall = Recall(store, self._if_coming)
-        self._permits = Permits(store.notes)
         self._standing = Standing(store.notes)
         self._longest = longest + _MARGIN
 
@@ -172,7 +178,7 @@ class Ledger:
                 ):  # fmt: skip
                     return await self._conversations.write(message)
                 case Unreserve():
-                    return await until_up(lambda: self._budgets.unreserve(message))
+                    return await until_up(lambda: self._charging.unreserve(message))
                 case AddParty() | ChangeParty() | RemoveParty():
                     return await self._parties.write(message)
         raise InvalidRequest(f"The ledger does not write a {message.kind}.")

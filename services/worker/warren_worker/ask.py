@@ -145,7 +145,7 @@ class _Answer:
 
     async def _record(self, status: Terminal) -> bool:
         """Have it kept what was paid for; there is nothing to keep but that, and what is held for it is free then."""
-        if not self._calls.made and not self._ask.payer.budgets:
+        if not self._calls.made and not self._ask.payer.owes:
             return True
         outcome = Outcome(
             response_id=self._ask.response_id,
