@@ -1,6 +1,7 @@
 """The command `warren`."""
 
 import sys
+from importlib import import_module
 from importlib.metadata import entry_points
 
 import warren
@@ -10,6 +11,7 @@ usage: warren COMMAND [flags]
 
 commands:
   up         serve the API from this process alone, with a local model if no configuration is given
+  keys       make, list, block and delete the virtual keys of a gateway
 
 warren COMMAND --help tells a command's flags; warren --version the version.
 """
@@ -19,6 +21,8 @@ def main() -> None:
     match sys.argv[1:]:
         case ["up", *arguments]:
             _up(arguments)
+        case ["keys", *arguments]:
+            import_module("warren.commands.keys").main(arguments)
         case ["--version" | "-V"]:
             sys.stdout.write(f"warren {warren.__version__}\n")
         case [] | ["--help" | "-h" | "help"]:

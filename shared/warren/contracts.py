@@ -162,6 +162,8 @@ class Knobs(Contract):
     """The first group fails in this way without being asked."""
     session: str | None = None
     """What the caller says belongs together, beside `previous_response_id`."""
+    user: str | None = None
+    """On whose behalf, by `litellm_metadata`."""
 
 
 class Walked(Contract):

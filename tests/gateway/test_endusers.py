@@ -6,15 +6,16 @@ from typing import Any
 import pytest
 from starlette.datastructures import Headers
 
-from warren import requests
 from warren.config import parse
 from warren.errors import InvalidRequest
 from warren.spending import Spending
 from warren_gateway.endusers import LONGEST, named
+from warren_gateway.orders import order
 
 EVERYWHERE: list[tuple[str, dict[str, Any]]] = [
     ("x-litellm-customer-id", {}), ("x-litellm-end-user-id", {}), ("x-mapped", {}), ("x-user", {}),
-    ("", {"user": "user"}), ("", {"metadata": {"user_id": "metadata"}}),
+    ("", {"user": "user"}), ("", {"litellm_metadata": {"user": "litellm_metadata"}}),
+    ("", {"metadata": {"user_id": "metadata"}}),
     ("", {"safety_identifier": "safety_identifier"}),
 ]  # fmt: skip
 """Each place, as a header or as fields of the body, the first one first."""
@@ -22,8 +23,9 @@ SPENDING = Spending(user_header_name="X-User", customer_headers=("X-Mapped",))
 
 
 def who(headers: dict[str, str], body: dict[str, Any], spending: Spending = SPENDING) -> str:
-    wanted = requests.create(json.dumps({"model": "m", "input": "x", **body}).encode())
-    return named(Headers(headers), wanted, spending)
+    """As a gateway reads it: what is about its way is taken out of a body first."""
+    made = order(json.dumps({"model": "m", "input": "x", **body}).encode(), headers)
+    return named(Headers(headers), made.wanted, spending, made.knobs.user)
 
 
 @pytest.mark.parametrize("first", range(len(EVERYWHERE)))

@@ -49,7 +49,7 @@ class Asked:
     deadline: float
     size: int
     """Bytes of its body."""
-    tags: tuple[str, ...] = ()
+    knobs: Knobs = UNSAID
 
 
 def permit(gateway: Gateway, connection: HTTPConnection, model: str, knobs: Knobs = UNSAID) -> None:
@@ -81,7 +81,7 @@ async def admit(gateway: Gateway, connection: HTTPConnection, wanted: Any, prepa
         WarrenError: why it may not run; it is freed.
     """
     job = prepared.job
-    asked = Asked(job.response_id, job.plan, job.deadline, len(job.payload), job.knobs.tags)
+    asked = Asked(job.response_id, job.plan, job.deadline, len(job.payload), job.knobs)
     try:
         payer, plan = await pay(gateway, connection, wanted, asked)
     except BaseException:
@@ -104,12 +104,12 @@ async def pay(gateway: Gateway, connection: HTTPConnection, wanted: Any, asked: 
         WarrenError: why it may not run; nothing is held.
     """
     caller = gateway.keys.caller(connection)
-    name = endusers.named(connection.headers, wanted, gateway.config.spending)
+    name = endusers.named(connection.headers, wanted, gateway.config.spending, asked.knobs.user)
     end_user = await gateway.parties.end_user(name) if name else None
     if end_user is not None and end_user.blocked:
         raise EndUserBlocked("This end user is blocked.", param="user")
-    key, tags = ("", asked.tags) if caller.key is None else (caller.key.id, (*caller.key.tags, *asked.tags))
-    payer = Payer(key=key, end_user=name, tags=tuple(dict.fromkeys(tags)))
+    key, tags = ("", ()) if caller.key is None else (caller.key.id, caller.key.tags)
+    payer = Payer(key=key, end_user=name, tags=tuple(dict.fromkeys((*tags, *asked.knobs.tags))))
     budgets = list(_budgets(gateway, caller, name, end_user))
     limits = Limits() if caller.key is None else _limits(caller.key)
     deployments = _deployments(gateway, wanted.model, asked.plan)
