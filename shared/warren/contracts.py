@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from pydantic_core import from_json, to_json
 
 from warren.errors import WarrenError
-from warren.responses import Item, items
+from warren.objects import Item, items
 
 Terminal = Literal["completed", "incomplete", "failed", "cancelled"]
 _SAID = frozenset({"completed", "incomplete"})
@@ -119,7 +119,7 @@ class Payer(Contract):
 
 
 class Held(Contract):
-    """Where the previous response lives upstream, if its provider remembers it."""
+    """Who gave the previous response, and what he calls it; empty if he has no name for it."""
 
     deployment: str
     upstream_id: str
@@ -992,6 +992,38 @@ class Cooldown(Message):
     """Of the failure that was one too many."""
 
 
+class Check(Contract):
+    """Whether a deployment answered when it was asked for no other reason."""
+
+    deployment: str
+    up: bool
+    at: float
+    """Seconds since the epoch."""
+    until: float
+    """When this is too old to go by."""
+    seconds: float = 0.0
+    """How long it took."""
+    code: str | None = None
+    """Ours for what went wrong."""
+    status: int | None = None
+    """The provider's HTTP status; None when there was no answer."""
+
+
+class Checked(Message):
+    """What came of checks. Told on the topic ROUTING, and kept by the ledger."""
+
+    kind: Literal["checked"] = "checked"
+    checks: tuple[Check, ...]
+
+
+class Turn(Message):
+    """May this process do what is named, for all? Once in so many seconds somebody may. The answer is a `Permitted`."""
+
+    kind: Literal["turn"] = "turn"
+    name: str
+    seconds: float
+
+
 class Survey(Message):
     """What holds at the moment of what was told on ROUTING, for who has not heard it."""
 
@@ -1001,6 +1033,7 @@ class Survey(Message):
 class Surveyed(Message):
     kind: Literal["surveyed"] = "surveyed"
     cooldowns: tuple[Cooldown, ...] = ()
+    checks: tuple[Check, ...] = ()
 
 
 class Limits(Contract):
@@ -1141,6 +1174,8 @@ AnyMessage = Annotated[
     | Pulse
     | Failed
     | Cooldown
+    | Checked
+    | Turn
     | Survey
     | Surveyed
     | Permit

@@ -23,6 +23,8 @@ from warren.contracts import (
     Cancel,
     CancelBackground,
     ChangeParty,
+    Check,
+    Checked,
     Chunks,
     Claim,
     Claimed,
@@ -87,6 +89,7 @@ from warren.contracts import (
     Surveyed,
     Tail,
     Tailed,
+    Turn,
     Undecodable,
     Unreserve,
     UpdateConversation,
@@ -102,6 +105,15 @@ GOLDEN = Path(__file__).parent / "golden"
 KINDS: list[type[Message]] = list(get_args(get_args(AnyMessage)[0]))
 ID, ATTEMPT, CONVERSATION = "resp_0ch3k5q0", "att_0ch3k5q1", "conv_0ch3k5q2"
 COOLDOWN = Cooldown(deployment="gpt-5-0123456789ab", until=1763000600.25, code="insufficient_quota")
+CHECK = Check(
+    deployment="gpt-5-0123456789ab",
+    up=False,
+    at=1763000000.25,
+    until=1763000600.25,
+    seconds=1.5,
+    code="upstream_auth",
+    status=401,
+)
 
 KEY = Party(
     what="key",
@@ -308,8 +320,10 @@ MESSAGES: list[Message] = [
         retry_after=2.5,
     ),
     COOLDOWN,
+    Checked(checks=(CHECK,)),
+    Turn(name="health of openai", seconds=300.0),
     Survey(),
-    Surveyed(cooldowns=(COOLDOWN,)),
+    Surveyed(cooldowns=(COOLDOWN,), checks=(CHECK,)),
     Permit(
         permit_id="permit_1",
         deployment="gpt-5-0123456789ab",

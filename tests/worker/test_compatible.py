@@ -9,7 +9,7 @@ import pytest
 from warren.compatible import ROWS
 from warren.config import PROVIDERS, parse
 from warren.errors import InvalidRequest, UpstreamAuth, UpstreamUnreachable
-from warren.responses import items
+from warren.objects import items
 from warren_worker.credentials import ClientCredentials
 from warren_worker.dialect import Call, Conversation
 from warren_worker.dialects.chat import Chat

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.rig.vendors.converse_rules import check
 from tests.worker.telling import REQUEST
 from warren.errors import InvalidRequest
-from warren.responses import items
+from warren.objects import items
 from warren_worker.dialect import Call, Conversation
 from warren_worker.dialects.converse import Converse
 from warren_worker.facts import Facts

@@ -9,7 +9,7 @@ from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolUnio
 from pydantic import TypeAdapter
 
 from warren.errors import InvalidRequest
-from warren.responses import items
+from warren.objects import items
 from warren_worker.dialect import Call, Conversation
 from warren_worker.dialects.chat import Chat
 from warren_worker.dialects.responses import Responses

@@ -21,7 +21,7 @@ from warren.errors import (
     UpstreamRefused,
     UpstreamTimeout,
 )
-from warren.responses import items
+from warren.objects import items
 from warren_worker.dialect import Call, Conversation, Counting
 from warren_worker.dialects.messages import Messages
 from warren_worker.dialects.messages.refusals import refusal

@@ -5,7 +5,7 @@ What it will have used is known when it has ended; until then its budget must ha
 
 from typing import Any
 
-from warren.responses import Item
+from warren.objects import Item
 
 CARRIED = 32_768
 """Tokens that a conversation brings along: the gateway has not seen it."""

@@ -12,6 +12,7 @@ from warren.config import Config, Deployment
 from warren.contracts import Message, Ping, Pong
 from warren.errors import BusUnavailable, CallTimeout, LedgerUnavailable, Overloaded, WarrenError
 from warren.ids import Signer
+from warren.routing import rates
 from warren.routing.board import Board
 from warren.routing.planning import Router
 from warren_gateway.auth import Keys
@@ -62,7 +63,7 @@ class Gateway:
 
     @property
     def router(self) -> Router:
-        return Router(self.config.groups, self.config.rules, self.board)
+        return Router(self.config.groups, self.config.rules, self.board, rate=rates.stated)
 
     def owns(self, account: str, id_: str, prefix: str) -> bool:
         """Whether this account was given this id, and for something of this kind."""

@@ -37,7 +37,8 @@ async def gateway(
     guard(settings.host, key)
     bound = listen(settings.host, settings.port)
     secrets = secret_keys(settings.secret, key)
-    board = Board(cooling.terms(config.rules, config.deployments.values()).get)
+    board = Board()
+    _configure(board, config)
     ears = Hearing(bus, board)
     async with (
         dispatching(bus, ears.restored) as dispatch,
@@ -77,10 +78,15 @@ def _prepare(state: Gateway, settings: HttpSettings, config: Config) -> Enact:
 
     def enact() -> None:
         state.config = config
-        state.board.configure(cooling.terms(config.rules, config.deployments.values()).get)
+        _configure(state.board, config)
         state.keys = Keys(key, state.parties)
 
     return enact
+
+
+def _configure(board: Board, config: Config) -> None:
+    terms = cooling.terms(config.rules, config.deployments.values())
+    board.configure(terms.get, by_checks=config.rules.health_check_routing)
 
 
 async def _end_late(dispatch: Dispatch, logs: Logs, drain: float) -> None:

@@ -10,13 +10,14 @@ import structlog
 from opentelemetry.trace import SpanKind
 from pydantic_core import from_json, to_json
 
-from warren import events, ids, responses
+from warren import events, ids, objects
 from warren.bus import LEDGER_ASK, LEDGER_WRITE, Bus, Delivery, dead, jobs
 from warren.contracts import (
     AddItems,
     AddParty,
     CancelBackground,
     ChangeParty,
+    Checked,
     Chunks,
     Claim,
     Claimed,
@@ -59,12 +60,13 @@ from warren.contracts import (
     Reserve,
     Survey,
     Tail,
+    Turn,
     Unreserve,
     UpdateConversation,
     Withdraw,
 )
 from warren.errors import BusUnavailable, CallTimeout, InvalidRequest, LedgerUnavailable, NotFound, WarrenError
-from warren.responses import Item
+from warren.objects import Item
 from warren.sse import DONE, encode
 from warren.telemetry import span
 from warren_ledger.batch import Batcher
@@ -172,6 +174,9 @@ class Ledger:
                 case Cooldown():
                     await until_up(lambda: self._standing.cool(message))
                     return Done()
+                case Checked():
+                    await until_up(lambda: self._standing.check(message))
+                    return Done()
                 case (
                     OpenConversation() | UpdateConversation() | DeleteConversation()
                     | AddItems() | DeleteItem() | Enter() | Leave()
@@ -210,8 +215,9 @@ class Ledger:
                     return await self._parties.answer(message)
                 case Permit() | Release():
                     return await self._permits.answer(message)
-                case Survey():
-                    return await self._standing.survey()
+                case Turn() | Survey():
+                    standing = self._standing
+                    return await (standing.turn(message) if isinstance(message, Turn) else standing.survey())
                 case Ping():
                     return await self._pong()
         raise InvalidRequest(f"The ledger does not answer a {message.kind}.")
@@ -278,8 +284,8 @@ class Ledger:
         if record is None or not record.kept:
             return Located(found=False)
         held = None
-        if record.deployment is not None and record.upstream_id is not None:
-            held = Held(deployment=record.deployment, upstream_id=record.upstream_id)
+        if record.deployment is not None:
+            held = Held(deployment=record.deployment, upstream_id=record.upstream_id or "")
         return Located(found=True, status=record.status, held=held)
 
     async def _fetch(self, response_id: str, account: str) -> Fetched:
@@ -312,6 +318,6 @@ def _failed(job: Job) -> tuple[Item, Outcome]:
     except (TypeError, ValueError):
         request = {"model": "unknown", "input": [], "store": False}
     error = WarrenError("The request could not be worked on.")
-    blank = responses.blank(request, response_id=job.response_id, created_at=job.created_at)
+    blank = objects.blank(request, response_id=job.response_id, created_at=job.created_at)
     response = events.interrupted(blank, "server_error", error.message)
     return response, Outcome.of(job, request, response, attempt="", error=error)

@@ -17,7 +17,7 @@ from warren.errors import (
     UpstreamRefused,
     WarrenError,
 )
-from warren.responses import OTHER_PREFIX, PREFIXES, Item
+from warren.objects import OTHER_PREFIX, PREFIXES, Item
 from warren.routing.planning import Router
 from warren.seal import Sealer
 from warren_worker import dropping

@@ -10,7 +10,7 @@ from warren import events, ids
 from warren.contracts import Usage
 from warren.errors import UpstreamError, UpstreamTruncated, WarrenError
 from warren.events import Event, Fold
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.dialect import (
     Arguments,
     Delta,

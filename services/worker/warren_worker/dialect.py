@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from warren import sse
 from warren.contracts import Usage
 from warren.errors import WarrenError
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.framing import Framing
 from warren_worker.parameters import Treatment
 

@@ -8,11 +8,11 @@ import jsonschema_rs
 from opentelemetry.trace import SpanKind
 from pydantic_core import from_json
 
-from warren import responses, telemetry
+from warren import objects, telemetry
 from warren.contracts import UpstreamCall, Usage
 from warren.errors import Cancelled, InvalidRequest, UpstreamError, WarrenError
 from warren.events import Event
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker import dropping
 from warren_worker.assembler import Assembler
 from warren_worker.conversation import tokens
@@ -204,7 +204,7 @@ class _Note:
 def _with_answer(conversation: Conversation, assembler: Assembler) -> Conversation:
     """The conversation with all that was said in answer to it by now, as the end of its input."""
     said = assembler.response["output"]
-    request = {**conversation.request, "input": [*responses.items(conversation.request.get("input") or []), *said]}
+    request = {**conversation.request, "input": [*objects.items(conversation.request.get("input") or []), *said]}
     kept = {**conversation.kept, **assembler.kept}
     return Conversation(request, [*conversation.items, *said], conversation.upstream_previous, kept)
 

@@ -7,7 +7,7 @@ from pydantic_core import to_json
 from warren.contracts import Flag, Head, Job
 from warren.errors import WarrenError
 from warren.events import Event
-from warren.responses import Item
+from warren.objects import Item
 from warren.routing.walk import Walk
 from warren.sse import DONE, encode
 from warren_worker.exchange import Calls

@@ -162,7 +162,7 @@ Answer = tuple[Any, str]
 
 
 def _run(kind: type[K], arguments: list[str], work: Callable[[K], Answer]) -> None:
-    settings = load(kind, arguments=arguments)  # type: ignore[type-var]
+    settings = load(kind, arguments=arguments)
     try:
         value, text = work(settings)
     except WarrenError as error:

@@ -137,10 +137,17 @@ def _config(source: Source, environ: Mapping[str, str]) -> Config:
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         where = tuple(problem["loc"])
+        if (variable := source.unset.get(where)) is not None:
+            raise source.complaint(where, f"{variable} is not set") from None
         message = "is missing" if problem["type"] == "missing" else str(problem["msg"]).removeprefix("Value error, ")
         raise source.complaint(where, message) from None
-    reports = [*source.reports]
-    reports += [f"{source.place(where)}: {dotted(where)} {ruling.NO_EFFECT}" for where in unknown(file)]
+    idle = list(unknown(file))
+    reports = [f"{source.place(where)}: {dotted(where)} {ruling.NO_EFFECT}" for where in idle]
+    reports += [
+        f"{source.place(where)}: {dotted(where)}: {variable} is not set"
+        for where, variable in source.unset.items()
+        if not any(where[: len(one)] == one for one in idle)
+    ]
     deployments = _deployments(file, source, reports)
     rules = ruling.rules(file)
     groups = Groups(deployments.values(), rules.aliases, PROVIDERS)
@@ -155,7 +162,7 @@ def _config(source: Source, environ: Mapping[str, str]) -> Config:
     return Config(
         deployments,
         general.master_key,
-        tuple(reports),
+        tuple(sorted(reports, key=source.order)),
         rules,
         HealthChecks(
             background=bool(general.background_health_checks), interval=general.health_check_interval or _EVERY

@@ -1,13 +1,14 @@
 """Keys that nothing here knows, by their places."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from warren import naming
 from warren.config.sections import File
 from warren.located import Where
 from warren.params import Params, Strict
 from warren.requests import CreateResponse
+from warren.routing import rates
 
 UNDROPPABLE = frozenset({"model", "input", "instructions", "previous_response_id", "conversation"})
 """What no `additional_drop_params` leave out: what is said, and whose it is."""
@@ -24,13 +25,13 @@ def unknown(file: File) -> Iterator[Where]:
     for index, entry in enumerate(file.model_list):
         at = ("model_list", index)
         yield from _extra(at, entry)
-        yield from _extra((*at, "litellm_params"), entry.litellm_params)
+        yield from _extra((*at, "litellm_params"), entry.litellm_params, rates.KEYS)
         yield from ((*at, "litellm_params", *where) for where in _unsaid(entry.litellm_params))
-        yield from _extra((*at, "model_info"), entry.model_info)
+        yield from _extra((*at, "model_info"), entry.model_info, rates.KEYS)
 
 
-def _extra(at: Where, section: Strict) -> Iterator[Where]:
-    return ((*at, key) for key in section.model_extra or ())
+def _extra(at: Where, section: Strict, known: Collection[str] = ()) -> Iterator[Where]:
+    return ((*at, key) for key in section.model_extra or () if key not in known)
 
 
 def _unsaid(params: Params) -> Iterator[Where]:

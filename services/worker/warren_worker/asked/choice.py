@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from warren.errors import InvalidRequest
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.unsaid import missing, only, unsupported
 from warren_worker.tools import Tool, flat, tools
 from warren_worker.wrapping import KEY

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.blocks import Called, Hosted, Media, Result, Said, Thought
 from warren_worker.asked.spoken import Spoken, spoken
 from warren_worker.dialect import Conversation

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.blocks import Media, Result, Said
 from warren_worker.asked.unsaid import unsupported
 

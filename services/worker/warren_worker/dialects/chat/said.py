@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.dialect import Annotation, Delta, Summary, Text, Thought, Tokens, plausible, used
 from warren_worker.refusal import inside
 

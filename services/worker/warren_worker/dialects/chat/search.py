@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.unsaid import only
 from warren_worker.tools import Tool
 

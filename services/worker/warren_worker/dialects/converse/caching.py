@@ -4,7 +4,7 @@ Anthropic's own API.
 
 from typing import Any
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.unsaid import unsupported
 from warren_worker.dialects.converse.vendors import Vendor
 from warren_worker.dialects.messages.caching import Caching

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.blocks import Called
 from warren_worker.asked.choice import Chosen, Function, chosen
 from warren_worker.asked.dialogue import Turn

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from pydantic_core import from_json
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.blocks import Block, Called, Hosted, Media, Result, Said, Thought
 from warren_worker.asked.dialogue import Dialogue, Turn
 from warren_worker.asked.unsaid import missing

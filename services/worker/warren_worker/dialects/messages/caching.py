@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.unsaid import only
 from warren_worker.dialects.messages.settling import THOUGHTS
 

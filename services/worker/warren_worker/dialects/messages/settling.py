@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from warren.responses import Item
+from warren.objects import Item
 
 THOUGHTS = ("thinking", "redacted_thinking")
 

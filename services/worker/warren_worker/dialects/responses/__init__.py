@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from warren.errors import WarrenError
-from warren.responses import Item
+from warren.objects import Item
 from warren.seal import ours
 from warren_worker.asked.unsaid import unsupported
 from warren_worker.dialect import Call, Conversation
