@@ -12,6 +12,7 @@ usage: warren COMMAND [flags]
 
 commands:
   up         serve the API from this process alone, with a local model if no configuration is given
+  keys       make, list, block and delete the virtual keys of a gateway
   check      look through a configuration: deployments, fallbacks, what has no effect, who answers
 
 warren COMMAND --help tells a command's flags; warren --version the version.
@@ -22,8 +23,8 @@ def main() -> None:
     match sys.argv[1:]:
         case ["up", *arguments]:
             _up(arguments)
-        case ["check", *arguments]:
-            run: Callable[[list[str]], None] = import_module("warren.commands.check").main
+        case [("check" | "keys") as name, *arguments]:
+            run: Callable[[list[str]], None] = import_module(f"warren.commands.{name}").main
             run(arguments)
         case ["--version" | "-V"]:
             sys.stdout.write(f"warren {warren.__version__}\n")

@@ -12,7 +12,7 @@ from enum import IntFlag
 from time import time
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
 from warren.errors import WarrenError
@@ -149,6 +149,24 @@ def charge(calls: Sequence[UpstreamCall]) -> Decimal | None:
     return None if None in costs else sum((cost for cost in costs if cost is not None), Decimal(0))
 
 
+class Payer(Contract):
+    """Who a request is charged to, beside its account."""
+
+    key: str = ""
+    """The id of the virtual key; empty: the master key, or none was needed."""
+    end_user: str = ""
+    tags: tuple[str, ...] = ()
+    budgets: tuple[str, ...] = ()
+    """Where something is reserved for it, until its outcome is recorded."""
+    limits: tuple[str, ...] = ()
+    """Whose limits it counts against, until then."""
+
+    @property
+    def owes(self) -> bool:
+        """Whether its outcome changes anything for who pays."""
+        return bool(self.budgets or self.limits)
+
+
 class Held(Contract):
     """Who gave the previous response, and what he calls it; empty if he has no name for it."""
 
@@ -193,6 +211,8 @@ class Knobs(Contract):
     """The first group fails in this way without being asked."""
     session: str | None = None
     """What the caller says belongs together, beside `previous_response_id`."""
+    user: str | None = None
+    """On whose behalf, by `litellm_metadata`."""
 
 
 class Walked(Contract):
@@ -252,6 +272,7 @@ class Job(Message):
     conversation: str | None = None
     split: int | None = None
     blob: Blob | None = None
+    payer: Payer = Payer()
     knobs: Knobs = Field(default_factory=Knobs)
     walked: Walked | None = None
     """Where to go on, of a job that was handed over; None: at the beginning of the plan."""
@@ -409,6 +430,7 @@ class Outcome(Message):
     kept: dict[str, str] = Field(default_factory=dict, repr=False)
     """What belongs beside items and is shown to nobody but providers: by the item's id a JSON array of what was kept,
     oldest first."""
+    payer: Payer = Payer()
 
     @classmethod
     def of(
@@ -450,6 +472,7 @@ class Outcome(Message):
             item_ids=tuple(item["id"] for item in response["output"] if item.get("id")) if store else (),
             payload=body + said,
             kept=newest({id_: to_json(beside).decode() for id_, beside in (kept or {}).items()}, KEPT) if told else {},
+            payer=job.payer,
             **more,
         )
 
@@ -778,6 +801,169 @@ class Withdraw(Message):
     number: int
 
 
+_Free = Annotated[
+    dict[str, Any],
+    BeforeValidator(lambda value: from_json(value) if isinstance(value, str) else value),
+    PlainSerializer(lambda value: to_json(value).decode(), return_type=str),
+]
+"""An object of somebody else's making: text wherever it goes, for its keys may be anything."""
+PartyKind = Literal["key", "end_user", "account"]
+
+
+class Party(Contract):
+    """Who asks, and what he may: a virtual key (without its secret), an end user, or an account, which holds for all
+    its keys together. Names are LiteLLM's.
+    """
+
+    what: PartyKind
+    id: str
+    account: str = ""
+    """Of a key: whose responses it makes and sees. End users are the same for all accounts."""
+    alias: str | None = None
+    hint: str = ""
+    """How a key ends, for people who look for theirs."""
+    models: tuple[str, ...] = ()
+    """Names or patterns (`openai/*`) of what may be asked for; all, if there are none."""
+    routes: tuple[str, ...] = ()
+    """What of the API may be used (`warren.scopes`); all, if there are none."""
+    rpm_limit: int | None = None
+    tpm_limit: int | None = None
+    max_parallel_requests: int | None = None
+    max_budget: Decimal | None = None
+    """In US dollars: in all, or in each period of `budget_duration`."""
+    budget_duration: str | None = None
+    expires: float | None = None
+    blocked: bool = False
+    tags: tuple[str, ...] = ()
+    metadata: _Free = Field(default_factory=dict)
+    created_at: float = 0.0
+    updated_at: float = 0.0
+
+
+class Identify(Message):
+    """Whose key is this? It is named by its hashes, one under each secret that is in use."""
+
+    kind: Literal["identify"] = "identify"
+    digests: tuple[str, ...]
+
+
+class Identified(Message):
+    """The key, and its account if anything is known of it. `any`: whether there are keys at all."""
+
+    kind: Literal["identified"] = "identified"
+    key: Party | None = None
+    account: Party | None = None
+    any: bool = True
+
+
+class FindParty(Message):
+    """What is known of a party; the answer is a `PartyState`."""
+
+    kind: Literal["find_party"] = "find_party"
+    what: PartyKind
+    names: tuple[str, ...]
+    """Its id; or hashes of a key. The first that names one counts."""
+
+
+class PartyState(Message):
+    """`any`: whether there are any of this kind. The rest is of its budget, in the present period."""
+
+    kind: Literal["party_state"] = "party_state"
+    party: Party | None = None
+    any: bool = True
+    spent: Decimal | None = None
+    reserved: Decimal | None = None
+    resets_at: float | None = None
+
+
+class AddParty(Message):
+    """The answer is a `PartyState`. A name that is taken is an InvalidRequest."""
+
+    kind: Literal["add_party"] = "add_party"
+    party: Party
+    digest: str = ""
+    """The hash of a key."""
+
+
+class ChangeParty(Message):
+    """Set these fields. The answer is a `PartyState`, of one that is not there without a party."""
+
+    kind: Literal["change_party"] = "change_party"
+    what: PartyKind
+    names: tuple[str, ...]
+    changes: _Free
+    digest: str = ""
+    """The hash that names a key from now on, if that is another one."""
+    make: bool = False
+    """If there is none, make it."""
+
+
+class RemoveParty(Message):
+    """The answer is a `PartyState` of what was there."""
+
+    kind: Literal["remove_party"] = "remove_party"
+    what: PartyKind
+    names: tuple[str, ...]
+
+
+class ListParties(Message):
+    """By their ids. The answer is a `Page` of parties as they travel."""
+
+    kind: Literal["list_parties"] = "list_parties"
+    what: PartyKind
+    account: str | None = None
+    limit: int = 100
+    after: str | None = None
+
+
+class Revoked(Message):
+    """What is remembered of these parties is to be asked for again. Told by the ledger on the topic PARTIES."""
+
+    kind: Literal["revoked"] = "revoked"
+    what: PartyKind
+    ids: tuple[str, ...]
+
+
+class Reservation(Contract):
+    """The most that a request may take from a budget."""
+
+    budget: str
+    """`key:…`, `end_user:…`, `account:…`, `deployment:…`, `global`."""
+    amount: Decimal
+    limit: Decimal
+    duration: str | None = None
+    needed: bool = True
+    """Else the request goes on without: this deployment is one of several."""
+
+
+class Reserve(Message):
+    """Reserve in all of these budgets, or in none; until then at the latest. The answer is a `Reserved`.
+
+    Raises an InsufficientQuota if one that is needed has not enough left.
+    """
+
+    kind: Literal["reserve"] = "reserve"
+    response_id: str
+    until: float
+    reservations: tuple[Reservation, ...]
+
+
+class Reserved(Message):
+    """`refused`: budgets that have not enough left, and that the request can do without."""
+
+    kind: Literal["reserved"] = "reserved"
+    refused: tuple[str, ...] = ()
+
+
+class Unreserve(Message):
+    """Of a response that will have no outcome."""
+
+    kind: Literal["unreserve"] = "unreserve"
+    response_id: str
+    budgets: tuple[str, ...]
+    limits: tuple[str, ...] = ()
+
+
 class Done(Message):
     """The answer of a write that has nothing else to say."""
 
@@ -801,6 +987,7 @@ class Ask(Message):
     held: Held | None = None
     conversation: str | None = None
     blob: Blob | None = None
+    payer: Payer = Payer()
 
 
 class Gauge(Contract):
@@ -918,7 +1105,9 @@ class Limits(Contract):
 
 
 class Permit(Message):
-    """May this deployment be called now? The same `permit_id` is the same call, however often it is asked for."""
+    """May this deployment be called, or this key (`key:…`) be used, now? The same `permit_id` is the same call, however
+    often it is asked for.
+    """
 
     kind: Literal["permit"] = "permit"
     permit_id: str
@@ -928,6 +1117,8 @@ class Permit(Message):
     """What it is likely to use."""
     granted: bool = False
     """It was, and the call still runs: only its lease is made longer."""
+    seconds: float | None = None
+    """How long the lease is to last; None: as long as those usually do that are made longer."""
 
 
 class Permitted(Message):
@@ -1020,6 +1211,18 @@ AnyMessage = Annotated[
     | Leave
     | Deposit
     | Withdraw
+    | Identify
+    | Identified
+    | FindParty
+    | PartyState
+    | AddParty
+    | ChangeParty
+    | RemoveParty
+    | ListParties
+    | Revoked
+    | Reserve
+    | Reserved
+    | Unreserve
     | Done
     | Ask
     | Pulse

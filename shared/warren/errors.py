@@ -7,6 +7,11 @@ WarrenError
 │   ├── IdempotencyKeyReused
 │   └── ContextLengthExceeded
 ├── Unauthorized
+│   ├── KeyBlocked
+│   └── KeyExpired
+├── Forbidden                 whoever asks may not do this
+│   ├── EndUserBlocked
+│   └── AccountBlocked
 ├── NotFound
 │   └── ModelNotFound
 ├── Overloaded                a queue is full: ask again later
@@ -128,6 +133,30 @@ class Unauthorized(WarrenError):
     status = 401
     code = "invalid_api_key"
     type = "invalid_request_error"
+
+
+class KeyBlocked(Unauthorized):
+    code = "key_blocked"
+
+
+class KeyExpired(Unauthorized):
+    code = "key_expired"
+
+
+class Forbidden(WarrenError):
+    """Whoever asks is known, and may not do this."""
+
+    status = 403
+    code = "permission_denied"
+    type = "invalid_request_error"
+
+
+class EndUserBlocked(Forbidden):
+    code = "end_user_blocked"
+
+
+class AccountBlocked(Forbidden):
+    code = "account_blocked"
 
 
 class NotFound(WarrenError):

@@ -4,10 +4,13 @@ Names are LiteLLM's. What nobody here knows is kept, to be reported.
 """
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import to_json
+
+from warren import durations
 
 ENVIRON = "os.environ/"
 
@@ -40,6 +43,12 @@ Credentials = Annotated[
 ]
 """A secret that may be an object, in the file itself or as JSON."""
 Names = Annotated[list[str], BeforeValidator(lambda value: [] if value is None else value)]
+
+
+Money = Annotated[
+    Decimal, BeforeValidator(lambda value: str(value) if isinstance(value, float) else value), Field(ge=0)
+]
+Duration = Annotated[str, AfterValidator(durations.check)]
 
 
 def _text(value: object) -> str:
@@ -77,6 +86,9 @@ class Params(Strict):
     num_retries: Annotated[int, Field(ge=0)] | None = None
     extra_headers: dict[str, SecretText] = Field(default_factory=dict)
     extra_body: dict[str, Any] = Field(default_factory=dict)
+    max_budget: Money | None = None
+    """In US dollars: in all, or in each period of `budget_duration`."""
+    budget_duration: Duration | None = None
     weight: Annotated[float, Field(ge=0)] | None = None
     order: int | None = None
     """Deployments of a lower one are asked first."""

@@ -37,6 +37,7 @@ from warren_gateway.creating import LARGEST, Prepared, launch, prepare, read_bod
 from warren_gateway.dispatch import dispatching
 from warren_gateway.gateway import Gateway
 from warren_gateway.orders import order
+from warren_gateway.parties import Parties
 from warren_gateway.room import Room
 from warren_gateway.tail import following
 
@@ -103,7 +104,7 @@ async def world(**answers: Message | WarrenError) -> AsyncIterator[World]:
         dispatching(bus) as dispatch,
         following(bus) as logs,
     ):
-        gateway = Gateway(bus, dispatch, logs, CONFIG, Keys(None), SIGNER, 10.0, 100.0)
+        gateway = Gateway(bus, dispatch, logs, CONFIG, Keys(None), Parties(bus, [b"secret"]), SIGNER, 10.0, 100.0)
         yield World(gateway, ledger, taken)
 
 

@@ -214,6 +214,7 @@ async def nothing_waits(bus: RabbitBus) -> bool:
 async def test_closed_connections_come_back_time_and_again(rabbitmq: RabbitMQ, space: RabbitNamespace) -> None:
     handled: set[int] = set()
     restored: list[None] = []
+    hearing: list[None] = []
 
     async def handler(delivery: Delivery) -> None:
         handled.add(number(delivery.message))
@@ -222,7 +223,7 @@ async def test_closed_connections_come_back_time_and_again(rabbitmq: RabbitMQ, s
         space.open() as bus,
         bus.serve(AT, handler, limit=10),
         bus.inbox(lambda _: Pong(), restored=lambda: restored.append(None)),
-        bus.listen(["pulse"], lambda _: None),
+        bus.listen(["pulse"], lambda _: None, restored=lambda: hearing.append(None)),
     ):
         work = iter(numbered(1_000_000))
         sent: list[int] = []
@@ -238,6 +239,7 @@ async def test_closed_connections_come_back_time_and_again(rabbitmq: RabbitMQ, s
             for times in range(1, 4):
                 await asyncio.to_thread(rabbitmq.ctl, "close_all_connections", "test")
                 await until(lambda times=times: len(restored) >= times and bus.connected)  # type: ignore[misc]
+                await until(lambda times=times: len(hearing) >= times)  # type: ignore[misc]
         finally:
             for task in senders:
                 task.cancel()

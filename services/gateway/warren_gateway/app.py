@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.responses import Response
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
@@ -16,14 +16,28 @@ from starlette.requests import ClientDisconnect
 import warren
 from warren.errors import NotFound, WarrenError
 from warren_gateway import openapi
+from warren_gateway.auth import authenticated, mastered
 from warren_gateway.gateway import Gateway
-from warren_gateway.routes import asks, conversations, health, items, lists, models, responses, websocket
+from warren_gateway.routes import (
+    asks,
+    conversations,
+    health,
+    items,
+    keys,
+    lists,
+    models,
+    responses,
+    spenders,
+    websocket,
+)
 
 log = structlog.get_logger("warren.gateway")
 
 PREFIXES = ("/v1", "", "/openai/v1")
 """Where clients of OpenAI, LiteLLM and Azure look for the API."""
 ROUTERS = (responses, asks, lists, conversations, items, models)
+MANAGEMENT = (keys, spenders)
+"""Served at the root only, as LiteLLM does; every one of their routes needs the master key."""
 LITELLM = {
     b"x-request-id": b"x-litellm-call-id",
     b"x-warren-deployment": b"x-litellm-model-id",
@@ -41,8 +55,11 @@ def build(gateway: Gateway) -> FastAPI:
     app.state.gateway = gateway
     app.openapi = lambda: openapi.document(gateway.config.models())  # type: ignore[method-assign]
     for prefix in PREFIXES:
-        for module in (*ROUTERS, websocket):
-            app.include_router(module.router, prefix=prefix)
+        for module in ROUTERS:
+            app.include_router(module.router, prefix=prefix, dependencies=[Depends(authenticated)])
+        app.include_router(websocket.router, prefix=prefix)  # it asks for a key itself
+    for module in MANAGEMENT:
+        app.include_router(module.router, dependencies=[Depends(mastered)], include_in_schema=False)
     app.include_router(health.router)
     app.add_exception_handler(WarrenError, _failed)
     app.add_exception_handler(HTTPException, _no_such_route)

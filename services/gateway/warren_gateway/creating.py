@@ -20,6 +20,7 @@ from warren.errors import (
     PreviousNotFound,
     PublishUnknown,
     RequestTooLarge,
+    WarrenError,
 )
 from warren.objects import TERMINAL
 from warren.requests import CreateResponse
@@ -218,9 +219,12 @@ async def start(
         opened = await gateway.bus.call(LEDGER_WRITE, opening, timeout=_OPENING)
     except (CallTimeout, PublishUnknown):
         raise _unreachable() from None
-    except Overloaded:
-        raise await gateway.dispatch.overloaded(prepared.provider) from None
+    except WarrenError as error:
+        gateway.dispatch.free(job)
+        raise await gateway.dispatch.overloaded(prepared.provider) if isinstance(error, Overloaded) else error from None
     assert isinstance(opened, Opened)
+    if opened.verdict != "opened":
+        gateway.dispatch.free(job)
     return opened
 
 
@@ -232,8 +236,7 @@ async def _light(gateway: Gateway, prepared: Prepared) -> Job:
             gateway.bus, job.response_id, job.account, "request", job.payload, until=job.deadline + _LOCK_MARGIN
         )
     except BaseException:
-        if job.conversation is not None and not job.detached:
-            gateway.dispatch.free(job)
+        gateway.dispatch.free(job)
         raise
     return job.model_copy(update={"payload": b"", "blob": blob})
 

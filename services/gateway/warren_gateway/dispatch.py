@@ -22,9 +22,11 @@ from warren.contracts import (
     Job,
     Leave,
     Message,
+    Payer,
     Ping,
     Pong,
     Resume,
+    Unreserve,
     Want,
 )
 from warren.errors import (
@@ -84,7 +86,7 @@ class Dispatch:
         self._dismiss(flight)
 
     def free(self, job: Job) -> None:
-        """Unlock the conversation of a job that was not sent."""
+        """Unlock the conversation of a job that was not sent, and let go of what it may cost."""
         self._spawn(self._free(job))
 
     def receive(self, message: Message) -> Message | None:
@@ -158,17 +160,28 @@ class Dispatch:
             flight.fail(WarrenError("The request could not be sent on."))
         else:
             return
-        if job.conversation is not None:
-            await self._free(job)
+        await self._free(job)
 
     async def _free(self, job: Job) -> None:
         """If this fails the lock runs out by itself."""
-        assert job.conversation is not None
+        await self.unreserve(job.response_id, job.payer)
+        if job.conversation is None or job.detached:  # that of a detached one the ledger locks
+            return
         leave = Leave(conversation_id=job.conversation, account=job.account, response_id=job.response_id)
         try:
             await self._bus.send(LEDGER_WRITE, leave)
         except WarrenError as error:
             log.warning("a conversation stays locked for a while", response_id=job.response_id, error=error.code)
+
+    async def unreserve(self, response_id: str, payer: Payer) -> None:
+        """Let go of what is held for what will not run. If this fails it lapses by itself."""
+        if not payer.owes:
+            return
+        try:
+            unreserve = Unreserve(response_id=response_id, budgets=payer.budgets, limits=payer.limits)
+            await self._bus.send(LEDGER_WRITE, unreserve)
+        except WarrenError as error:
+            log.warning("a reservation stays for a while", response_id=response_id, error=error.code)
 
     def _take(self, chunks: Chunks) -> None:
         now = monotonic()

@@ -1,21 +1,23 @@
 """What the routes work with."""
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import partial
 from time import monotonic, time
 
 from fastapi import Request
 
 from warren.bus import LEDGER_ASK, Bus
-from warren.config import Config
-from warren.contracts import Message, Ping, Pong
-from warren.costs import Prices
+from warren.config import Config, Deployment
+from warren.contracts import Message, Ping, Pong, Usage
+from warren.costs import Prices, Served
 from warren.errors import BusUnavailable, CallTimeout, LedgerUnavailable, Overloaded, WarrenError
 from warren.ids import Signer
 from warren.routing.board import Board
 from warren.routing.planning import Router
 from warren_gateway.auth import Keys
 from warren_gateway.dispatch import Dispatch
+from warren_gateway.parties import Parties
 from warren_gateway.room import Room
 from warren_gateway.tail import Logs
 
@@ -33,6 +35,7 @@ class Gateway:
     logs: Logs
     config: Config
     keys: Keys
+    parties: Parties
     signer: Signer
     request_timeout: float
     background_timeout: float
@@ -48,6 +51,11 @@ class Gateway:
     @property
     def router(self) -> Router:
         return Router(self.config.groups, self.config.rules, self.board, rate=partial(self.prices.rate, at=time()))
+
+    def price(self, deployment: Deployment, input_tokens: int, output_tokens: int) -> Decimal | None:
+        """What so many tokens of a deployment cost, in US dollars; None if nobody knows."""
+        usage = Usage(input_tokens=input_tokens, output_tokens=output_tokens)
+        return self.prices.bill(deployment, usage, Served(at=time())).amount
 
     def owns(self, account: str, id_: str, prefix: str) -> bool:
         """Whether this account was given this id, and for something of this kind."""

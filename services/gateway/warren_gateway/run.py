@@ -20,6 +20,7 @@ from warren_gateway.app import build
 from warren_gateway.auth import Keys
 from warren_gateway.dispatch import Dispatch, dispatching
 from warren_gateway.gateway import Gateway
+from warren_gateway.parties import knowing
 from warren_gateway.room import Room
 from warren_gateway.server import listen, serving
 from warren_gateway.settings import HttpSettings, guard, master_key
@@ -38,12 +39,14 @@ async def gateway(
     """
     guard(settings.host, key)
     bound = listen(settings.host, settings.port)
+    secrets = secret_keys(settings.secret, key)
     board = Board()
     _configure(board, config)
     ears = Hearing(bus, board)
     async with (
         dispatching(bus, ears.restored) as dispatch,
         following(bus) as logs,
+        knowing(bus, secrets) as parties,
         ears.open(),
         kept(config.price_file, os.environ, PUBLIC) as prices,
     ):
@@ -52,8 +55,9 @@ async def gateway(
             dispatch=dispatch,
             logs=logs,
             config=config,
-            keys=Keys(key),
-            signer=Signer(secret_keys(settings.secret, key)),
+            keys=Keys(key, parties),
+            parties=parties,
+            signer=Signer(secrets),
             request_timeout=settings.request_timeout,
             background_timeout=settings.background_timeout,
             websocket_seconds=settings.websocket_seconds,
@@ -80,7 +84,7 @@ def _prepare(state: Gateway, settings: HttpSettings, config: Config) -> Enact:
     def enact() -> None:
         state.config = config
         _configure(state.board, config)
-        state.keys = Keys(key)
+        state.keys = Keys(key, state.parties)
 
     return enact
 

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from opentelemetry.trace import SpanKind
 from pydantic_core import from_json
+from starlette.requests import HTTPConnection
 
 from warren import sse, telemetry
 from warren.bus import LEDGER_ASK
@@ -19,6 +20,7 @@ from warren.errors import InvalidRequest, NotFound, Overloaded, PreviousNotFound
 from warren.objects import Item
 from warren.requests.limits import LARGEST
 from warren_gateway import creating, frames, repeated
+from warren_gateway.admitting import admit, permit
 from warren_gateway.flight import Flight
 from warren_gateway.frames import Memory
 from warren_gateway.gateway import Gateway
@@ -27,6 +29,7 @@ from warren_gateway.server import LEAVING
 
 log = structlog.get_logger("warren.gateway")
 
+ROUTE = "/responses"
 WAITING = 16
 """Frames that may wait, WAITING_SIZE bytes of them at the most."""
 WAITING_SIZE = LARGEST
@@ -40,12 +43,13 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class Session:
-    """What one socket is at. `model` is what its address names, for frames that name none."""
+    """What one socket is at. The model that its address names is meant by frames that name none."""
 
-    def __init__(self, gateway: Gateway, account: str, model: str | None, send: Send) -> None:
+    def __init__(self, gateway: Gateway, socket: HTTPConnection, send: Send) -> None:
         self._gateway = gateway
-        self._account = account
-        self._model = model
+        self._socket = socket
+        self._account = gateway.keys.account(socket)
+        self._model = socket.query_params.get("model")
         self._send = send
         self._waiting: deque[bytes] = deque()
         self._size = 0
@@ -117,6 +121,7 @@ class Session:
         name = previous = None
         read = True
         try:
+            await self._gateway.keys.authenticate(self._socket, ROUTE)  # the key may be good no more
             message = await creating.reading(frames.opened, data)
             previous = frames.given(message, "previous_response_id")
             name = frames.lane(message)
@@ -141,6 +146,7 @@ class Session:
         memory = self._memory
         if memory is None or made.wanted.previous_response_id != memory.response_id:
             memory = None
+        permit(self._gateway, self._socket, made.wanted.model, made.knobs)
         if made.wanted.references and not (made.stored and made.generate):
             made = frames.resolved(made, await self._referenced(made, memory))
         if not made.generate:
@@ -152,6 +158,7 @@ class Session:
         elif memory is not None:
             before = await self._history(memory)
         ready = await creating.prepare(self._gateway, self._account, made, before=before, stream=True)
+        ready = await admit(self._gateway, self._socket, made.wanted, ready)
         with telemetry.span("response.create", SpanKind.SERVER, response_id=ready.job.response_id):
             flight = await creating.launch(self._gateway, ready)
         try:

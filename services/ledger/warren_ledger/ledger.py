@@ -14,7 +14,9 @@ from warren import events, ids, objects
 from warren.bus import LEDGER_ASK, LEDGER_WRITE, Bus, Delivery, dead, jobs
 from warren.contracts import (
     AddItems,
+    AddParty,
     CancelBackground,
+    ChangeParty,
     Checked,
     Chunks,
     Claim,
@@ -31,13 +33,16 @@ from warren.contracts import (
     FetchConversation,
     Fetched,
     FetchItem,
+    FindParty,
     Flag,
     Head,
     Held,
+    Identify,
     Job,
     Leave,
     ListInputs,
     ListItems,
+    ListParties,
     ListResponses,
     Locate,
     Located,
@@ -51,9 +56,12 @@ from warren.contracts import (
     Pong,
     Rebuild,
     Release,
+    RemoveParty,
+    Reserve,
     Survey,
     Tail,
     Turn,
+    Unreserve,
     UpdateConversation,
     Withdraw,
 )
@@ -62,9 +70,12 @@ from warren.objects import Item
 from warren.sse import DONE, encode
 from warren.telemetry import span
 from warren_ledger.batch import Batcher
+from warren_ledger.budgets import Budgets
+from warren_ledger.charging import Charging
 from warren_ledger.conversations import Conversations
 from warren_ledger.ends import Ends
 from warren_ledger.lists import Lists
+from warren_ledger.parties import Parties
 from warren_ledger.patience import until_there, until_up
 from warren_ledger.permits import Permits
 from warren_ledger.recall import Recall
@@ -94,15 +105,20 @@ async def recording(bus: Bus, store: Store, longest: float, *, window: timedelta
     limit. What is not finished then is still in its queue.
     """
     conversations = Conversations(store)
-    async with Batcher.open(bus, store, conversations) as batcher:
+    budgets, permits = Budgets(store.entries), Permits(store.notes)
+    charging = Charging(budgets, permits)
+    async with Batcher.open(bus, store, conversations, charging) as batcher:
         ends = Ends(bus, store, batcher, window)
         runs = Detached(bus, store, ends, window)
-        ledger = Ledger(bus, store, batcher, runs, ends, conversations, longest)
+        ledger = Ledger(
+            bus, store, batcher, runs, ends, conversations, Parties(bus, store, budgets), permits, charging, longest
+        )
         async with (
             bus.serve(LEDGER_WRITE, ledger.write, limit=_WRITES),
             bus.serve(dead(jobs("any")), ledger.bury, limit=_DEAD),
             bus.serve(LEDGER_ASK, ledger.answer, limit=_ASKS),
             ends.reaping(),
+            budgets.lapsing(),
         ):
             yield
 
@@ -118,6 +134,9 @@ class Ledger:
         runs: Detached,
         ends: Ends,
         conversations: Conversations,
+        parties: Parties,
+        permits: Permits,
+        charging: Charging,
         longest: float,
     ) -> None:
         self._bus = bus
@@ -126,9 +145,11 @@ class Ledger:
         self._runs = runs
         self._ends = ends
         self._conversations = conversations
+        self._parties = parties
+        self._permits = permits
+        self._charging = charging
         self._lists = Lists(store, self._if_coming)
         self._recall = Recall(store, self._if_coming)
-        self._permits = Permits(store.notes)
         self._standing = Standing(store.notes)
         self._longest = longest + _MARGIN
 
@@ -161,6 +182,10 @@ class Ledger:
                     | AddItems() | DeleteItem() | Enter() | Leave()
                 ):  # fmt: skip
                     return await self._conversations.write(message)
+                case Unreserve():
+                    return await until_up(lambda: self._charging.unreserve(message))
+                case AddParty() | ChangeParty() | RemoveParty():
+                    return await self._parties.write(message)
         raise InvalidRequest(f"The ledger does not write a {message.kind}.")
 
     async def answer(self, delivery: Delivery) -> Message:
@@ -186,12 +211,13 @@ class Ledger:
                     return await self._conversations.answer(message)
                 case ListInputs() | ListResponses():
                     return await self._lists.answer(message)
+                case Reserve() | Identify() | FindParty() | ListParties():
+                    return await self._parties.answer(message)
                 case Permit() | Release():
                     return await self._permits.answer(message)
-                case Turn():
-                    return await self._standing.turn(message)
-                case Survey():
-                    return await self._standing.survey()
+                case Turn() | Survey():
+                    standing = self._standing
+                    return await (standing.turn(message) if isinstance(message, Turn) else standing.survey())
                 case Ping():
                     return await self._pong()
         raise InvalidRequest(f"The ledger does not answer a {message.kind}.")

@@ -144,8 +144,8 @@ class _Answer:
         return await self._calls.fetch(endpoint, path, {key: body[key] for key in body if key in allowed})
 
     async def _record(self, status: Terminal) -> bool:
-        """Have it kept what was paid for; there is nothing to keep but that."""
-        if not self._calls.made:
+        """Have it kept what was paid for; there is nothing to keep but that, and what is held for it is free then."""
+        if not self._calls.made and not self._ask.payer.owes:
             return True
         outcome = Outcome(
             response_id=self._ask.response_id,
@@ -158,6 +158,7 @@ class _Answer:
             ended_at=time(),
             split=0,
             calls=tuple(self._calls.made),
+            payer=self._ask.payer,
         )
         try:
             async with asyncio.timeout(_PATIENCE):

@@ -20,6 +20,8 @@ RESUME = "resume"
 """The topic on which workers are told what is about a stream, or a question, whose worker is not known."""
 LOGGED = "logged"
 """The topic on which the ledger tells which logs have grown."""
+PARTIES = "parties"
+"""The topic on which the ledger tells whose keys, limits and budgets have changed."""
 ROUTING = "routing"
 """The topic on which processes tell how deployments do."""
 DELIVERY_LIMIT = 20
@@ -128,8 +130,13 @@ class Bus(Protocol):
     async def tell(self, topic: str, message: Message) -> None:
         """Broadcast, at most once."""
 
-    def listen(self, topics: Iterable[str], receiver: Receiver) -> AbstractAsyncContextManager[None]:
-        """While open, take broadcasts on these topics; answers are not sent."""
+    def listen(
+        self, topics: Iterable[str], receiver: Receiver, *, restored: Callable[[], None] | None = None
+    ) -> AbstractAsyncContextManager[None]:
+        """While open, take broadcasts on these topics; answers are not sent.
+
+        `restored` is called after every reconnection, once broadcasts come again: those in between are lost.
+        """
 
     async def depth(self, at: str) -> Depth:
         """How a durable address stands.

@@ -256,7 +256,13 @@ class MemoryBus:
             box.put(Letter(encode(message), headers()))
 
     @asynccontextmanager
-    async def listen(self, topics: Iterable[str], receiver: Receiver) -> AsyncIterator[None]:
+    async def listen(
+        self,
+        topics: Iterable[str],
+        receiver: Receiver,
+        *,
+        restored: Callable[[], None] | None = None,  # noqa: ARG002 - nothing is ever lost here
+    ) -> AsyncIterator[None]:
         topics = frozenset(topics)
         box = self._broker.box(receiver, "events")
         for topic in topics:

@@ -182,11 +182,13 @@ class RabbitBus:
         await self._publisher.drop(self._topology.events, topic, encode(message), properties)
 
     @asynccontextmanager
-    async def listen(self, topics: Iterable[str], receiver: Receiver) -> AsyncIterator[None]:
+    async def listen(
+        self, topics: Iterable[str], receiver: Receiver, *, restored: Callable[[], None] | None = None
+    ) -> AsyncIterator[None]:
         async def hear(message: DeliveredMessage) -> None:
             receive(receiver, message.body, "events", called=False)
 
-        async with self._holding(self._own("events", self._topology.events, list(topics), hear)):
+        async with self._holding(self._own("events", self._topology.events, list(topics), hear, restored)):
             yield
 
     async def depth(self, at: str) -> Depth:
@@ -232,12 +234,14 @@ class RabbitBus:
         exchange: str,
         keys: list[str],
         take: Callable[[DeliveredMessage], Coroutine[Any, Any, None]],
+        restored: Callable[[], None] | None = None,
     ) -> Held:
         """A channel that reads a queue of this process alone. Each has a fresh name: the last may not be gone yet.
 
         It acknowledges, many at a time: for a consumer that does not, the broker pushes without end into the memory
         of the connection, past every bound of the queue.
         """
+        attached = False
 
         async def taking(message: DeliveredMessage) -> None:
             if (tag := message.delivery_tag or 0) % _TOGETHER == 0:
@@ -250,6 +254,10 @@ class RabbitBus:
             await self._topology.declare_own(channel, queue, exchange, keys)
             await channel.basic_qos(prefetch_count=4 * _TOGETHER)
             await channel.basic_consume(queue, taking, exclusive=True)
+            nonlocal attached
+            if attached and restored is not None:
+                restored()
+            attached = True
             if what == "inbox":
                 self._inboxes += 1
                 if self._inboxes > 1:

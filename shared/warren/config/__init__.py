@@ -33,6 +33,7 @@ from warren.params import Info, Params, Secret
 from warren.routing.groups import Groups
 from warren.routing.rules import Rules
 from warren.settings import Complaint
+from warren.spending import Spending
 
 __all__ = [
     "PROVIDERS",
@@ -87,6 +88,7 @@ class Config:
     """Clients are told in the usage what a response costs."""
     files: tuple[Path, ...] = ()
     """All that it was read from."""
+    spending: Spending = field(default_factory=Spending)
     groups: Groups = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -175,6 +177,22 @@ def _config(source: Source, environ: Mapping[str, str]) -> Config:
         file.litellm_settings.model_cost_map_url,
         bool(file.litellm_settings.include_cost_in_streaming_usage),
         tuple(source.files),
+        _spending(file),
+    )
+
+
+def _spending(file: File) -> Spending:
+    general, everywhere = file.general_settings, file.litellm_settings
+    headers = [one.header_name for one in general.user_header_mappings or () if one.litellm_user_role == "customer"]
+    return Spending(
+        max_budget=everywhere.max_budget,
+        budget_duration=everywhere.budget_duration,
+        max_end_user_budget=everywhere.max_end_user_budget,
+        end_user_budget_duration=everywhere.end_user_budget_duration,
+        unknown_price=general.unknown_price,
+        user_header_name=general.user_header_name,
+        customer_headers=tuple(headers),
+        enforce_user_param=bool(general.enforce_user_param),
     )
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from warren.params import Info, Params, SecretText, Strict
+from warren.params import Duration, Info, Money, Params, SecretText, Strict
 
 Seconds = Annotated[float, Field(ge=0)]
 Timeout = Annotated[float, Field(gt=0)]
@@ -74,6 +74,18 @@ class LitellmSettings(Going):
     model_cost_map_url: SecretText | None = None
     """A price file in LiteLLM's format: a URL, or a path."""
     include_cost_in_streaming_usage: bool | None = None
+    max_budget: Money | None = None
+    budget_duration: Duration | None = None
+    max_end_user_budget: Money | None = None
+    end_user_budget_duration: Duration | None = None
+    """Ours."""
+
+
+class UserHeader(Strict):
+    """Of `user_header_mappings`: whom a header names."""
+
+    header_name: Annotated[str, Field(min_length=1)]
+    litellm_user_role: str = "customer"
 
 
 class GeneralSettings(Strict):
@@ -84,6 +96,11 @@ class GeneralSettings(Strict):
     health_check_interval: Timeout | None = None
     litellm_headers: bool | None = None
     """Ours: answers have LiteLLM's headers, too."""
+    user_header_name: str | None = None
+    user_header_mappings: list[UserHeader] | None = None
+    enforce_user_param: bool | None = None
+    unknown_price: Money | None = None
+    """Ours: what to hold in budgets for a request whose price nobody knows, in US dollars."""
 
 
 class CredentialEntry(Strict):

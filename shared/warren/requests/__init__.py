@@ -39,6 +39,7 @@ __all__ = [
     "count",
     "create",
     "frame",
+    "managed",
     "new_conversation",
     "new_items",
     "read",
@@ -118,6 +119,11 @@ def update_conversation(body: bytes) -> dict[str, str]:
 def new_items(body: bytes) -> list[Item]:
     """The items in the body of `POST /v1/conversations/{id}/items`."""
     return _read(NewItems, read(body)).items
+
+
+def managed(kind: type[AnyBody], body: bytes) -> AnyBody:
+    """A body of the routes that manage keys and others; it may be empty."""
+    return _read(kind, read(body or b"{}"))
 
 
 def _create(given: dict[str, Any]) -> CreateResponse:

@@ -62,6 +62,8 @@ def _from_body(given: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             continue
         if isinstance(session := metadata.get("session_id"), str):
             yield "session", session[:_LONGEST]
+        if name == "litellm_metadata" and isinstance(user := metadata.get("user"), str):
+            yield "user", user
         if tags is None and isinstance(metadata.get("tags"), list):
             tags = metadata["tags"]
             yield "tags", _texts(f"{name}.tags", tags, given)

@@ -3,11 +3,12 @@
 from time import time
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 
 from warren.deployments import Deployment
 from warren.routing.board import Board
+from warren_gateway.auth import operating
 from warren_gateway.gateway import of
 
 Json = dict[str, Any]
@@ -15,14 +16,13 @@ Json = dict[str, Any]
 router = APIRouter(prefix="/health")
 
 
-@router.get("")
+@router.get("", dependencies=[Depends(operating)])
 async def deployments(request: Request) -> Json:
     """What background checks found, as LiteLLM tells it, and who is left alone at the moment. Nothing is asked for it.
 
     What was not checked counts as healthy unless it is left alone.
     """
     gateway = of(request)
-    gateway.keys.account(request)
     now, board = time(), gateway.board
     told = [_told(one, board, now) for one in gateway.config.deployments.values()]
     well = [one for one in told if one["healthy"]]

@@ -15,6 +15,7 @@ from warren.contracts import CancelBackground, Delete, Deleted, Fetch, Fetched, 
 from warren.errors import IdempotencyKeyReused, InvalidRequest, NotFound
 from warren.requests import CreateResponse
 from warren_gateway import answering, idempotency, queries
+from warren_gateway.admitting import admit, permit
 from warren_gateway.creating import Prepared, launch, prepare, read_body, reading, start
 from warren_gateway.gateway import Gateway, of
 from warren_gateway.orders import order
@@ -35,7 +36,9 @@ async def create(request: Request) -> Response:
     body = await read_body(request)
     made = await reading(partial(order, headers=request.headers), body)
     wanted = made.wanted
+    permit(gateway, request, wanted.model, made.knobs)
     prepared = await prepare(gateway, account, made, keyed=key is not None)
+    prepared = await admit(gateway, request, wanted, prepared)
     if prepared.job.detached:
         return await _detached(request, gateway, wanted, prepared, key)
     with telemetry.span("POST /v1/responses", SpanKind.SERVER, response_id=prepared.job.response_id):

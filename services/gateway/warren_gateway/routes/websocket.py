@@ -9,8 +9,9 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from warren.errors import Unauthorized, Unavailable, WarrenError
+from warren_gateway.auth import presented
 from warren_gateway.gateway import Gateway
-from warren_gateway.session import Receive, Scope, Send, Session
+from warren_gateway.session import ROUTE, Receive, Scope, Send, Session
 
 router = APIRouter()
 
@@ -26,13 +27,13 @@ class _Socket:
         await receive()  # the client's wish to connect
         try:
             _check(gateway, websocket)
-            account = gateway.keys.account(websocket)
+            await gateway.keys.authenticate(websocket, ROUTE)
         except WarrenError as error:
             refusal = Response(to_json(error.body()), error.status, media_type="application/json")
             await websocket.send_denial_response(refusal)
             return
         await send({"type": "websocket.accept"})
-        session = Session(gateway, account, websocket.query_params.get("model"), send)
+        session = Session(gateway, websocket, send)
         await session.serve(receive, seconds=gateway.websocket_seconds)
 
 
@@ -45,10 +46,10 @@ def _check(gateway: Gateway, websocket: WebSocket) -> None:
     """
     origin = websocket.headers.get("origin")
     host = websocket.headers.get("host", "").lower()
-    if origin is not None and "authorization" not in websocket.headers and urlsplit(origin).netloc.lower() != host:
+    if origin is not None and presented(websocket.headers) is None and urlsplit(origin).netloc.lower() != host:
         raise Unauthorized("Web pages of other hosts may not connect.", status=403, code="origin_not_allowed")
     if gateway.draining:
         raise Unavailable("This gateway is shutting down.", retry_after=1)
 
 
-router.routes.append(WebSocketRoute("/responses", _Socket()))
+router.routes.append(WebSocketRoute(ROUTE, _Socket()))

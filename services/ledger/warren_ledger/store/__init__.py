@@ -15,6 +15,7 @@ from pydantic_core import from_json, to_json
 from warren.contracts import Blob, Claim, Outcome, Recorded, UpstreamCall
 from warren_ledger.store.blobs import Blobs
 from warren_ledger.store.conversations import Conversations
+from warren_ledger.store.entries import Entries
 from warren_ledger.store.lists import Lists
 from warren_ledger.store.notes import Notes
 from warren_ledger.store.runs import OPEN as OPEN
@@ -164,6 +165,9 @@ class Store(Protocol):
 
     @property
     def lists(self) -> Lists: ...
+
+    @property
+    def entries(self) -> Entries: ...
 
     @property
     def notes(self) -> Notes: ...

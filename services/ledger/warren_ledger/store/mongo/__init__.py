@@ -28,6 +28,7 @@ from warren_ledger.store import KEEP, KEEP_OPEN, MAX_HISTORY, MAX_TURNS, OPEN, C
 from warren_ledger.store.mongo.blobs import MongoBlobs
 from warren_ledger.store.mongo.conversations import MongoConversations
 from warren_ledger.store.mongo.documents import CONTENT, call_of, cost_of, if_claimed, read, rounds, verdict, written
+from warren_ledger.store.mongo.entries import MongoEntries
 from warren_ledger.store.mongo.lists import MongoLists
 from warren_ledger.store.mongo.notes import MongoNotes
 from warren_ledger.store.mongo.reach import READ, WRITE, Document, index, insert, reaching, settle
@@ -51,6 +52,7 @@ class MongoStore:
         self.blobs = MongoBlobs(database, now)
         self.conversations = MongoConversations(database, now)
         self.lists = MongoLists(database, now)
+        self.entries = MongoEntries(database)
         self.notes = MongoNotes(database, now)
 
     @classmethod
@@ -85,7 +87,7 @@ class MongoStore:
         for collection in (self._responses, self._links):
             await index(collection, "expires", expireAfterSeconds=0)
         await index(self._costs, "response_id")
-        for part in (self.runs, self.blobs, self.conversations, self.lists, self.notes):
+        for part in (self.runs, self.blobs, self.conversations, self.lists, self.entries, self.notes):
             await part.prepare()
 
     async def put(self, outcomes: Sequence[Outcome]) -> list[Recorded]:

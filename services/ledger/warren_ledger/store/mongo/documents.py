@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from datetime import datetime
-from decimal import Context
+from decimal import Context, Decimal
 
 import pymongo
 from bson.decimal128 import Decimal128
@@ -73,14 +73,21 @@ def verdict(outcome: Outcome, stored: Document) -> Recorded:
     return Recorded(won=same, status=stored.get("status", OPEN))
 
 
+def exact(amount: Decimal) -> Decimal128:
+    """Money, in as many digits as MongoDB has."""
+    return Decimal128(_DIGITS.plus(amount))
+
+
 def cost_of(outcome: Outcome, call: UpstreamCall) -> Document:
+    payer = outcome.payer.model_dump(include={"key", "end_user", "tags"})
     return {
+        **{name: value for name, value in payer.items() if value},
         **call.model_dump(mode="json", exclude={"call_id"}, exclude_defaults=True),
         "_id": call.call_id,
         "response_id": outcome.response_id,
         "account": outcome.account,
         "attempt": outcome.attempt,
-        "cost": None if call.cost is None else Decimal128(_DIGITS.plus(call.cost)),
+        "cost": None if call.cost is None else exact(call.cost),
     }
 
 

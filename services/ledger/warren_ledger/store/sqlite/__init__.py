@@ -14,13 +14,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
+from pydantic_core import to_json
+
 from warren.contracts import Blob, Claim, Outcome, Recorded, UpstreamCall
 from warren.errors import ContextLengthExceeded, LedgerUnavailable
 from warren.settings import Complaint
 from warren_ledger.history import walk
 from warren_ledger.store import KEEP, KEEP_OPEN, MAX_HISTORY, MAX_TURNS, OPEN, Chain, Record
 from warren_ledger.store.runs import QUEUED, pairs
-from warren_ledger.store.sqlite import blobs, conversations, lists, notes, runs
+from warren_ledger.store.sqlite import blobs, conversations, entries, lists, notes, runs
 from warren_ledger.store.sqlite.file import File
 
 _PURGE = 600.0
@@ -56,6 +58,7 @@ _LATER = {
         **runs.COLUMNS,
     },
     "conversation_items": {"kept": "TEXT"},
+    "costs": {"key": "TEXT", "end_user": "TEXT", "tags": "TEXT"},
 }  # fmt: skip
 """Columns that a file made before they were needed gets when it is opened."""
 _COLUMNS = tuple(field.name for field in fields(Record))
@@ -86,6 +89,10 @@ WITH RECURSIVE line (id, previous) AS (
 )
 SELECT {", ".join(_COLUMNS)} FROM line JOIN responses ON response_id = id
 """
+_COST = """
+INSERT INTO costs (call_id, response_id, account, attempt, call, key, end_user, tags) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING
+"""
 _DELETE = f"""
 UPDATE responses SET kept = 0, model = NULL, deployment = NULL, upstream_id = NULL, created_at = NULL, error = NULL,
     body = NULL, input = NULL, conversation = NULL, blob = NULL, split = NULL, beside = NULL, detached = NULL,
@@ -105,6 +112,7 @@ class SqliteStore:
         self.blobs = blobs.SqliteBlobs(file)
         self.conversations = conversations.SqliteConversations(file)
         self.lists = lists.SqliteLists(file)
+        self.entries = entries.SqliteEntries(file)
         self.notes = notes.SqliteNotes(file)
 
     @classmethod
@@ -155,7 +163,7 @@ class SqliteStore:
 
     def _open(self, path: str) -> None:
         self._file.open(path)
-        self._file.db.executescript(_SETUP + blobs.SETUP + conversations.SETUP + notes.SETUP)
+        self._file.db.executescript(_SETUP + blobs.SETUP + conversations.SETUP + entries.SETUP + notes.SETUP)
         for table, columns in _LATER.items():
             there = {name for _, name, *_ in self._file.db.execute(f"PRAGMA table_info({table})")}
             for name in columns.keys() - there:
@@ -168,14 +176,7 @@ class SqliteStore:
         with self._file.writing():
             if self._file.now() > self._purged + _PURGE:
                 self._purge()
-            self._file.db.executemany(
-                "INSERT INTO costs VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                [
-                    (call.call_id, outcome.response_id, outcome.account, outcome.attempt, call.model_dump_json())
-                    for outcome in outcomes
-                    for call in outcome.calls
-                ],
-            )
+            self._file.db.executemany(_COST, [_cost(outcome, call) for outcome in outcomes for call in outcome.calls])
             return [self._record(outcome) for outcome in outcomes]
 
     def _record(self, outcome: Outcome) -> Recorded:
@@ -277,6 +278,12 @@ class SqliteStore:
 
     def _key(self, response_id: str, account: str) -> dict[str, Any]:
         return {"id": response_id, "account": account, "now": self._file.now()}
+
+
+def _cost(outcome: Outcome, call: UpstreamCall) -> tuple[str, ...]:
+    payer, whose = outcome.payer, (outcome.response_id, outcome.account, outcome.attempt)
+    tags = to_json(payer.tags).decode()
+    return (call.call_id, *whose, call.model_dump_json(), payer.key, payer.end_user, tags)
 
 
 def _written(record: Record) -> dict[str, Any]:

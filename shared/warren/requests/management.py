@@ -1,0 +1,121 @@
+"""The bodies of the routes that manage keys, end users and accounts. Names are LiteLLM's.
+
+What is not listed here is refused by name: no field of a key can be set by a word that nobody has thought of.
+"""
+
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from warren import durations, keys, scopes
+from warren.requests.bodies import Body
+
+
+def _money(value: Any) -> Any:
+    """A number, or its text. Of a float counts what it is written as."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return value
+    try:
+        return Decimal(str(value))
+    except InvalidOperation:
+        return value
+
+
+def _form(message: str) -> PydanticCustomError:
+    return PydanticCustomError("form", "{expected}", {"expected": message})
+
+
+def _duration(value: str) -> str:
+    try:
+        return durations.check(value)
+    except ValueError:
+        raise _form("a duration like 30s, 30m, 30h, 30d, 1w or 1mo") from None
+
+
+def _route(value: str) -> str:
+    if value == scopes.ALL or value.startswith("/"):
+        return value
+    raise _form("a route like /v1/responses, one with a * at its end, or llm_api_routes")
+
+
+def _key(value: str) -> str:
+    if keys.well_formed(value):
+        return value
+    raise _form(f"a key: sk- and letters, digits, dots, dashes and underscores, {keys.SHORTEST} to {keys.LONGEST} long")
+
+
+Name = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Duration = Annotated[str, AfterValidator(_duration)]
+Money = Annotated[Decimal, BeforeValidator(_money), Field(ge=0, max_digits=30, decimal_places=12)]
+Count = Annotated[int, Field(ge=0, le=2**53)]
+_MOST = 1000
+
+
+class Managed(Body):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Spender(Managed):
+    """What can be said of all who spend."""
+
+    max_budget: Money | None = None
+    budget_duration: Duration | None = None
+    metadata: dict[str, Any] | None = None
+    blocked: bool | None = None
+
+
+class KeyTerms(Spender):
+    """What can be said of a key."""
+
+    key_alias: Name | None = None
+    account: Name | None = None
+    duration: Duration | None = None
+    models: Annotated[list[Name], Field(max_length=_MOST)] | None = None
+    allowed_routes: Annotated[list[Annotated[str, AfterValidator(_route)]], Field(max_length=_MOST)] | None = None
+    rpm_limit: Count | None = None
+    tpm_limit: Count | None = None
+    max_parallel_requests: Count | None = None
+    tags: Annotated[list[Name], Field(max_length=_MOST)] | None = None
+
+
+class GenerateKey(KeyTerms):
+    key: Annotated[str, AfterValidator(_key)] | None = None
+    """The key itself, of one that is in use already."""
+
+
+class UpdateKey(KeyTerms):
+    key: Name
+
+
+class RegenerateKey(Managed):
+    key: Name
+    new_key: Annotated[str, AfterValidator(_key)] | None = None
+    duration: Duration | None = None
+
+
+class OneKey(Managed):
+    key: Name
+
+
+class SomeKeys(Managed):
+    keys: Annotated[list[Name], Field(min_length=1, max_length=_MOST)]
+
+
+class Customer(Spender):
+    user_id: Name
+    alias: Name | None = None
+
+
+class SomeCustomers(Managed):
+    user_ids: Annotated[list[Name], Field(min_length=1, max_length=_MOST)]
+
+
+class AccountTerms(Spender):
+    account: Name
+    alias: Name | None = None
+
+
+class SomeAccounts(Managed):
+    accounts: Annotated[list[Name], Field(min_length=1, max_length=_MOST)]

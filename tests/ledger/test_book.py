@@ -1,0 +1,149 @@
+"""The book of a budget, as arithmetic: nothing is held or charged twice, and nothing is lost."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from warren.contracts import Reservation
+from warren_ledger.book import REMEMBERED, Book
+
+NOW = 1_763_000_000.0
+MONTH = 2_592_000.0
+
+
+def wanted(amount: object, limit: object = 10, duration: str | None = None) -> Reservation:
+    return Reservation(budget="key:k", amount=Decimal(str(amount)), limit=Decimal(str(limit)), duration=duration)
+
+
+def holding(*ids: str, amount: object = 1, until: float = NOW + 60) -> Book:
+    book: Book | None = Book()
+    for id_ in ids:
+        assert book is not None
+        book = book.reserved(id_, wanted(amount, "1e20"), until, NOW)
+    assert book is not None
+    return book
+
+
+def test_what_is_held_counts_as_spent_until_it_is_known_what_it_was() -> None:
+    book = holding("a", "b", amount=4)
+    assert [book.spent, book.held] == [Decimal(0), Decimal(8)]
+    assert book.reserved("c", wanted(3), NOW + 60, NOW) is None
+    settled = book.settled("a", Decimal("0.5"), NOW)
+    assert (settled.spent, settled.held) == (Decimal("0.5"), Decimal(4))
+    assert settled.reserved("c", wanted(3), NOW + 60, NOW) is not None
+
+
+def test_a_response_holds_once_and_is_charged_once() -> None:
+    book = holding("a", "a")
+    assert book.held == 1
+    once = book.settled("a", Decimal(2), NOW)
+    assert once.settled("a", Decimal(2), NOW) == once
+    assert once.released("a", NOW, final=False) == once
+    assert once.charged_late("a", Decimal(2), NOW) == once
+
+
+def test_a_cost_that_nobody_knows_is_what_was_held() -> None:
+    assert holding("a", amount=4).settled("a", None, NOW).spent == 4
+
+
+def test_a_used_up_budget_takes_nothing_that_is_free_either() -> None:
+    book = holding("a").settled("a", Decimal(10), NOW)
+    assert book.reserved("b", wanted(0), NOW + 60, NOW) is None
+
+
+def test_what_is_released_is_free() -> None:
+    book = holding("a").released("a", NOW, final=True)
+    assert (book.held, book.spent, len(book.lapsed)) == (Decimal(0), Decimal(0), 0)
+    assert book.charged_late("a", Decimal(1), NOW) == book
+
+
+def test_who_ended_it_for_another_did_not_know_what_that_one_had_used() -> None:
+    book = holding("a").released("a", NOW, final=False)
+    assert book.held == 0
+    late = book.charged_late("a", Decimal(3), NOW)
+    assert late.spent == 3
+    assert late.charged_late("a", Decimal(3), NOW) == late
+
+
+def test_what_nothing_came_of_lapses_and_is_charged_if_something_comes_all_the_same() -> None:
+    book = holding("a", "b", until=NOW + 60)
+    assert book.due == NOW + 60
+    lapsed = book.at(NOW + 60)
+    assert (lapsed.held, lapsed.due) == (Decimal(0), None)
+    late = lapsed.settled("a", Decimal(2), NOW + 100)
+    assert late.spent == 2
+    assert late.settled("a", Decimal(2), NOW + 100) == late
+    assert late.at(NOW + 61 + REMEMBERED).lapsed == {}
+
+
+def test_a_period_begins_anew() -> None:
+    book = Book().reserved("a", wanted(1, duration="1h"), NOW + 60, NOW)
+    assert book is not None
+    assert book.resets_at is not None
+    spent = book.settled("a", Decimal(10), NOW)
+    assert spent.reserved("b", wanted(1, duration="1h"), NOW + 60, NOW) is None
+    fresh = spent.reserved("b", wanted(1, duration="1h"), book.resets_at + 60, book.resets_at)
+    assert fresh is not None
+    assert (fresh.spent, fresh.held, fresh.resets_at) == (Decimal(0), Decimal(1), book.resets_at + 3600)
+
+
+def test_another_duration_keeps_what_was_spent() -> None:
+    book = holding("a").settled("a", Decimal(2), NOW)
+    changed = book.reserved("b", wanted(1, duration="1d"), NOW + 60, NOW)
+    assert changed is not None
+    assert (changed.spent, changed.duration) == (Decimal(2), "1d")
+    back = changed.reserved("c", wanted(1), NOW + 60, NOW)
+    assert back is not None
+    assert (back.duration, back.resets_at) == (None, None)
+
+
+def test_of_many_that_lapsed_the_newest_are_remembered() -> None:
+    book = holding(*(f"r{n}" for n in range(1200)), amount=0)
+    assert list(book.at(NOW + 60).lapsed) == [f"r{n}" for n in range(200, 1200)]
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["reserve", "settle", "release", "late", "tick"]),
+        st.sampled_from("abcde"),
+        st.decimals(min_value=0, max_value=5, places=3),
+    ),
+    max_size=60,
+)
+
+
+@given(STEPS)
+def test_no_more_is_promised_than_there_is_and_each_is_charged_at_most_once(
+    steps: list[tuple[str, str, Decimal]],
+) -> None:
+    book, now, limit = Book(), NOW, Decimal(10)
+    charged: dict[str, Decimal] = {}
+    ended: set[str] = set()
+    for step, id_, amount in steps:
+        now += 1 if step == "tick" else 0
+        before = book
+        match step:
+            case "reserve" if id_ not in ended:
+                book = book.reserved(id_, wanted(amount, limit), now + 5, now) or book
+                if book is not before:
+                    assert book.spent + book.held <= limit or book.held <= before.at(now).held
+            case "settle":
+                book = book.settled(id_, amount, now)
+            case "late":
+                book = book.charged_late(id_, amount, now)
+            case "release":
+                book = book.released(id_, now, final=False)
+        if book.spent != before.spent:
+            assert id_ not in charged
+            charged[id_] = book.spent - before.spent
+            ended.add(id_)
+        assert Book.model_validate(book.model_dump()) == book
+    assert book.spent == sum(charged.values())
+
+
+@pytest.mark.parametrize("amount", ["0.000000001", "1e-12", "123456789012345.123456789"])
+def test_nothing_is_rounded(amount: str) -> None:
+    book = holding("a", "b", amount=amount)
+    assert book.held == 2 * Decimal(amount)
