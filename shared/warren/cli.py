@@ -1,6 +1,8 @@
 """The command `warren`."""
 
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import entry_points
 
 import warren
@@ -10,15 +12,23 @@ usage: warren COMMAND [flags]
 
 commands:
   up         serve the API from this process alone, with a local model if no configuration is given
+  chat       talk with a model
+  responses  show, list, delete and cancel what is stored
+  tail       follow a response that runs in the background
 
 warren COMMAND --help tells a command's flags; warren --version the version.
 """
+_CLIENTS = ("chat", "responses", "tail")
+"""Commands that are clients: modules of `warren.commands`."""
 
 
 def main() -> None:
     match sys.argv[1:]:
         case ["up", *arguments]:
             _up(arguments)
+        case [name, *arguments] if name in _CLIENTS:
+            run: Callable[[list[str]], None] = import_module(f"warren.commands.{name}").main
+            run(arguments)
         case ["--version" | "-V"]:
             sys.stdout.write(f"warren {warren.__version__}\n")
         case [] | ["--help" | "-h" | "help"]:

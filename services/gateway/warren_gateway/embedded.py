@@ -5,9 +5,10 @@ import json
 import os
 import secrets
 import sys
+import tempfile
 import urllib.request
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -142,14 +143,15 @@ async def _config(settings: UpSettings, stack: AsyncExitStack) -> Config:
 
 
 def _secret(path: Path) -> str:
-    """This data directory's own secret, made the first time."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text()
-    with os.fdopen(descriptor, "w") as file:
-        file.write(made := secrets.token_hex(32))
-    return made
+    """This data directory's own secret, made the first time. Several processes may come first: one of them does."""
+    if not path.exists():
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix="secret-")
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32))
+        with suppress(FileExistsError):
+            os.link(name, path)  # whole, or not at all
+        Path(name).unlink()
+    return path.read_text()
 
 
 def _ask(url: str, key: str) -> str:
