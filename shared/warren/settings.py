@@ -109,12 +109,15 @@ def give_up(program: str, sentence: str) -> NoReturn:
 
 
 @asynccontextmanager
-async def drained(seconds: float) -> AsyncIterator[AsyncExitStack]:
-    """A stack whose contexts get so long to leave in peace; after that their leaving is cancelled."""
+async def drained(seconds: float | Callable[[], float]) -> AsyncIterator[AsyncExitStack]:
+    """A stack whose contexts get so long to leave in peace; after that their leaving is cancelled.
+
+    How long may be known only when it begins.
+    """
     async with AsyncExitStack() as stack:
         yield stack
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds() if callable(seconds) else seconds):
                 await stack.aclose()
 
 

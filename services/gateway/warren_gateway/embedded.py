@@ -32,6 +32,8 @@ from warren_worker.handler import working
 from warren_worker.sealing import sealer
 from warren_worker.upstream import Patience
 
+_LAST_WORDS = 1.0
+"""Seconds for what the gateway ends at the drain deadline to be told and recorded."""
 QUESTION = "Say hello in one short sentence."
 
 
@@ -83,14 +85,17 @@ async def main(settings: UpSettings, stop: asyncio.Event) -> None:
 
 @asynccontextmanager
 async def embedded(config: Config, settings: UpSettings) -> AsyncIterator[str]:
-    """The three services on one memory bus and one SQLite file, while open; gives the base URL."""
+    """The three services on one memory bus and one SQLite file, while open; gives the base URL.
+
+    `settings.drain` may still be changed before it closes.
+    """
     data = settings.data.expanduser()
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise Complaint(f"--data {data}: {error.strerror}") from None
     if settings.secret is None:
-        settings = settings.model_copy(update={"secret": SecretStr(_secret(data / "secret"))})
+        settings.secret = SecretStr(_secret(data / "secret"))
     broker = MemoryBroker()
     async with (
         SqliteStore.open(data / "warren.db") as store,
@@ -98,7 +103,7 @@ async def embedded(config: Config, settings: UpSettings) -> AsyncIterator[str]:
         broker.open() as worker_bus,
         broker.open() as gateway_bus,
         recording(ledger_bus, store, max(settings.request_timeout, settings.background_timeout)),
-        drained(settings.drain) as stack,
+        drained(lambda: settings.drain + _LAST_WORDS) as stack,
     ):
         await stack.enter_async_context(
             working(

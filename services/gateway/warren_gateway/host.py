@@ -15,15 +15,17 @@ from contextlib import suppress
 from pathlib import Path
 
 from warren import config as configuration
+from warren import log
 from warren.config import Config
 from warren.exceptions import APIError, BadRequestError
 from warren.settings import Complaint
-from warren_gateway.inside import reported, serving
+from warren_gateway import inside
+from warren_gateway.embedded import UpSettings, embedded
 
 MOST = 64
 """Configurations served at a time. Beyond, the one that was asked for longest ago ends when what runs there has."""
-_LEAVING = 5.0
-"""Seconds that services have to end with the process."""
+_LEAVING = 2.0
+"""Seconds that what still runs has to end with the process."""
 
 Key = tuple[str | Path, Path | None]
 Address = tuple[str, str]
@@ -61,8 +63,9 @@ class Host:
             self._served.clear()
         if loop is None or thread is None:
             return
-        asyncio.run_coroutine_threadsafe(_end(served), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
+        asyncio.run_coroutine_threadsafe(_end(served), loop).add_done_callback(
+            lambda _: loop.call_soon_threadsafe(loop.stop)
+        )
         thread.join()
 
     def _services(self, config: str | Path, data: Path | None) -> "Services":
@@ -83,6 +86,7 @@ class Host:
             self._loop = _new_loop()
             self._thread = threading.Thread(target=_run, args=(self._loop,), name="warren", daemon=True)
             self._thread.start()
+            log.inside()
             _at_exit(self.close)
         return self._loop
 
@@ -94,6 +98,7 @@ class Services:
         self.address: Future[Address] = Future()
         self._config = config
         self._data = data
+        self._settings: UpSettings | None = None
         self._stopped = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
 
@@ -104,13 +109,19 @@ class Services:
     def start(self) -> None:
         self.task = asyncio.create_task(self._serve())
 
-    def stop(self) -> None:
+    def stop(self, drain: float | None = None) -> None:
+        """`drain`: seconds that what runs may go on; by default as the settings say."""
+        if self._settings is not None and drain is not None:
+            self._settings.drain = drain
         self._stopped.set()
 
     async def _serve(self) -> None:
         try:
-            async with serving(_read(self._config), self._data) as address:
-                self.address.set_result(address)
+            config, given = _read(self._config), inside.settings(self._data)
+            self._settings = given
+            assert given.master_key is not None
+            async with embedded(config, given) as url:
+                self.address.set_result((url, given.master_key.get_secret_value()))
                 await self._stopped.wait()
         except Exception as error:
             if self.address.done():
@@ -120,19 +131,15 @@ class Services:
 
 async def _end(served: list[Services]) -> None:
     for services in served:
-        services.stop()
+        services.stop(_LEAVING)
     if tasks := [services.task for services in served if services.task is not None]:
-        _, late = await asyncio.wait(tasks, timeout=_LEAVING)
-        for task in late:
-            task.cancel()
-        if late:
-            await asyncio.wait(late, timeout=_LEAVING)
+        await asyncio.wait(tasks)
 
 
 def _read(config: str | Path) -> Config:
     try:
         read = configuration.load(config) if isinstance(config, Path) else configuration.parse(config)
-        return reported(read, whole=isinstance(config, Path))
+        return inside.reported(read, whole=isinstance(config, Path))
     except Complaint as complaint:
         raise BadRequestError(str(complaint), code="invalid_configuration") from None
 
@@ -150,12 +157,8 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    try:
-        loop.run_forever()
-    finally:
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:  # which also ends what is left
+        runner.get_loop().run_forever()
 
 
 def _at_exit(work: Callable[[], None]) -> None:

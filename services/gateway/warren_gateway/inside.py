@@ -1,38 +1,26 @@
-"""One set of services for one configuration, in a loop of somebody's program."""
+"""What services inside of somebody's program are given: settings, and a configuration."""
 
 import logging
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
-from warren import log
 from warren.config import Config
 from warren.exceptions import BadRequestError
-from warren_gateway.embedded import UpSettings, embedded
+from warren_gateway.embedded import UpSettings
 
 _LINES = logging.getLogger("warren")
 
 
-@asynccontextmanager
-async def serving(config: Config, data: Path | None) -> AsyncIterator[tuple[str, str]]:
-    """Serve this configuration while open; gives the base URL, on loopback, and the only key that opens it.
+def settings(data: Path | None) -> UpSettings:
+    """Settings for services that only this process can call: on loopback, on any port, with a key that nobody knows.
 
     `data`: where responses are kept; by default where `warren up` keeps them, too.
-
-    Raises:
-        Complaint: the folder cannot be used, or a setting of the environment is wrong.
     """
-    log.inside()
-    key = secrets.token_urlsafe(32)
-    given: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "master_key": SecretStr(key)}
-    if data is not None:
-        given["data"] = data
-    async with embedded(config, UpSettings(**given)) as url:
-        yield url, key
+    given: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "master_key": SecretStr(secrets.token_urlsafe(32))}
+    return UpSettings(**given) if data is None else UpSettings(**given, data=data)
 
 
 def reported(config: Config, *, whole: bool) -> Config:

@@ -5,9 +5,9 @@ from typing import Any, TypedDict
 
 from pydantic import AliasChoices, BaseModel
 
+from warren.client.items import Json
 from warren.params import Params
 
-Json = dict[str, Any]
 Input = str | Sequence[Any] | None
 """Text, or items: JSON objects, or what a call gave (`response.output`)."""
 

@@ -8,7 +8,8 @@ from urllib.parse import quote
 from pydantic import BaseModel
 
 from warren.client import schema
-from warren.client.arguments import Input, Json, parted, plain
+from warren.client.arguments import Input, parted, plain
+from warren.client.items import Json
 from warren.exceptions import BadRequestError
 
 TextFormat = type[BaseModel] | Mapping[str, Any] | None

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from warren.client.types import Json, Object, OutputItem, Part, Response, SummaryText
+from warren.client.items import Json, Object, OutputItem, Part, SummaryText
+from warren.client.types import Response
 
 
 class Event(Object):

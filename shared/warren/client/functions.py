@@ -1,10 +1,13 @@
 """LiteLLM's functions: the methods of two clients that go where the environment says."""
 
+import atexit
+
 from warren.client.asynchronous import AsyncClient
 from warren.client.sync import Client
 
 _client = Client()
 _async_client = AsyncClient()
+atexit.register(_client.close)
 
 responses = _client.responses
 get_responses = _client.get_responses

@@ -10,8 +10,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from warren.client.arguments import UPSTREAM, Json
+from warren.client.arguments import UPSTREAM
 from warren.client.calls import Call
+from warren.client.items import Json
 from warren.client.wire import Place
 from warren.exceptions import APIError, BadRequestError, UnsupportedParamsError
 

@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic_settings import CliPositionalArg, SettingsConfigDict
 
+from warren.client.items import Json
 from warren.client.sync import Client
-from warren.client.types import Json, Response
+from warren.client.types import Response
 from warren.commands.connecting import Connecting, line, run, say
 
 _HELP = """\
