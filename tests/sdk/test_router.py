@@ -91,7 +91,8 @@ def test_a_list_that_cannot_be_used_is_refused_at_once(entry: dict[str, Any], sa
     assert refused.value.code == "invalid_configuration"
 
 
-def test_what_has_no_effect_is_told(upstream: FakeProvider, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING, "warren"):
-        Router([{**azure(upstream)[0], "colour": "red"}])
-    assert "model_list[0].colour has no effect" in caplog.messages
+def test_what_has_no_effect_is_told_once(upstream: FakeProvider, data: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "warren")
+    with Router([{**azure(upstream)[0], "colour": "red"}], data=data) as router:
+        router.responses("hello", "group")
+    assert caplog.messages == ["model_list[0].colour has no effect"]

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import lru_cache, partial
 from pathlib import Path
 
 from warren import config as configuration
@@ -137,9 +138,18 @@ async def _end(served: list[Services]) -> None:
 
 
 def _read(config: str | Path) -> Config:
+    """What has no effect in it is told; of a text once."""
+    return _usable(partial(configuration.load, config)) if isinstance(config, Path) else _parsed(config)
+
+
+@lru_cache(MOST)
+def _parsed(text: str) -> Config:
+    return _usable(partial(configuration.parse, text), whole=False)
+
+
+def _usable(read: Callable[[], Config], *, whole: bool = True) -> Config:
     try:
-        read = configuration.load(config) if isinstance(config, Path) else configuration.parse(config)
-        return inside.reported(read, whole=isinstance(config, Path))
+        return inside.reported(read(), whole=whole)
     except Complaint as complaint:
         raise BadRequestError(str(complaint), code="invalid_configuration") from None
 
