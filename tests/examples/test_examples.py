@@ -152,7 +152,7 @@ def _check(example: str, told: str) -> None:
 def anthropic() -> Iterator[Fake]:
     """It says all that it was told."""
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(fake(messages)) as made:
-        made.play = lambda _model, asked: script("remember", asked)  # type: ignore[method-assign]
+        made.play = lambda model, asked: script("remember", asked)  # type: ignore[method-assign]
         yield made
 
 
