@@ -237,12 +237,14 @@ def of(
     )
 
 
-@cache
 def _theirs(kind: Any) -> Any:
     """This class, which is openai's of the same meaning, too."""
     other = getattr(sys.modules["openai"], kind.openai, None)
-    if other is None or issubclass(kind, other):
-        return kind
+    return kind if other is None or issubclass(kind, other) else _both(kind, other)
+
+
+@cache
+def _both(kind: Any, other: Any) -> Any:
     return type(kind.__name__, (kind, other), {"__module__": kind.__module__, "__doc__": kind.__doc__})
 
 

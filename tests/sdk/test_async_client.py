@@ -102,10 +102,11 @@ def test_a_client_outlives_its_loops(way: str, gateway: str, upstream: FakeProvi
             gc.collect()
 
 
-async def test_sync_and_async_share_what_was_said(async_client: AsyncClient, client: Client) -> None:
-    if type(async_client._source) is not type(client._source):
-        return
-    first = client.responses("my name is Ada", MODEL)
-    second = await async_client.responses("who am I?", MODEL, previous_response_id=first.id)
-    assert second.output_text.strip() == "You said: my name is Ada / who am I?"
-    assert client.get_responses(second.id) == second
+async def test_sync_and_async_share_what_was_said(upstream: FakeProvider, data: Path) -> None:
+    config = models(upstream.url, MODEL)
+    with Client(config=config, data=data) as client:
+        async with AsyncClient(config=config, data=data) as async_client:
+            first = client.responses("my name is Ada", MODEL)
+            second = await async_client.responses("who am I?", MODEL, previous_response_id=first.id)
+            assert second.output_text.strip() == "You said: my name is Ada / who am I?"
+            assert client.get_responses(second.id) == second

@@ -19,8 +19,9 @@ class AsyncClient:
     """The Responses API: at `base_url` with `api_key`, or inside of this process with `config` and `data`.
 
     Without either, as the environment says: WARREN_BASE_URL and WARREN_API_KEY, or inside with WARREN_CONFIG, or inside
-    with nothing but the models that calls name. `timeout`: seconds without a byte until an answer is given up. Any
-    number of loops may share it, one after the other or in threads.
+    with nothing but the models that calls name. What is stored is found by its id alone: where a call about it says how
+    to reach a provider, as LiteLLM's must, that has no effect inside, and is refused by a gateway. `timeout`: seconds
+    without a byte until an answer is given up. Any number of loops may share it, one after the other or in threads.
     """
 
     def __init__(
