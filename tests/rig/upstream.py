@@ -98,6 +98,7 @@ async def provider() -> AsyncIterator[FakeProvider]:
     app = FastAPI()
     app.add_api_route("/v1/chat/completions", fake.answer, methods=["POST"], response_model=None)
     app.add_api_route("/v1/responses", fake.answer, methods=["POST"], response_model=None)
+    app.add_api_route("/openai/v1/responses", fake.answer, methods=["POST"], response_model=None)  # as on Azure
     bound = listen("127.0.0.1", 0)
     fake.url = f"http://127.0.0.1:{bound.getsockname()[1]}/v1"
     async with serving(app, bound, drain=0):
