@@ -70,6 +70,12 @@ def test_a_custom_tool_becomes_a_function_of_one_text() -> None:
     assert strict["function"]["description"] == 'The input must match this lark grammar:\nstart: "a"'
 
 
+@pytest.mark.parametrize("given_", [None, {}, {"properties": {}}, {"type": None, "properties": {}}])
+def test_a_functions_parameters_are_an_object(given_: Any) -> None:
+    (made,) = call(tools=[{**FUNCTION, "parameters": given_}]).body["tools"]
+    assert made["function"]["parameters"] == {"type": "object", "properties": {}}
+
+
 def test_earlier_custom_calls_are_wrapped_again() -> None:
     items_ = {"type": "custom_tool_call", "call_id": "c", "name": "patch", "input": 'a"b'}
     output = {"type": "custom_tool_call_output", "call_id": "c", "output": [{"type": "input_text", "text": "ok"}]}

@@ -107,6 +107,12 @@ def image(url: str, path: str, detail: Any = None, marked: Any = None) -> Media:
     return Media("input_image", path, url=url, detail=detail, breakpoint=marked)
 
 
+def unmarked(path: str) -> None:
+    """Refuse a cache breakpoint in the part at this path; one of an earlier turn was for another provider's cache."""
+    if path.startswith("input["):
+        raise unsupported(f"{path}.prompt_cache_breakpoint")
+
+
 def _part(part: Any, path: str, allowed: frozenset[str]) -> Said | Media:
     kind = part.get("type") if isinstance(part, dict) else None
     if not isinstance(kind, str) or kind not in allowed:

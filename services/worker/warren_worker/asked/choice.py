@@ -115,6 +115,8 @@ def _function(tool: Tool) -> Function:
         }
     else:
         parameters = given.get("parameters") or {"type": "object", "properties": {}}
+        if parameters.get("type") is None:
+            parameters = {**parameters, "type": "object"}
     description = "\n\n".join(_description(tool))
     return Function(tool.flat, description or None, parameters, given.get("strict"), tool.path)
 

@@ -45,8 +45,7 @@ def _check(choice: Chosen, searches: list[Tool], request: Mapping[str, Any], man
 def _declared(function: Function) -> Item:
     """`strict` has no word here: arguments fit their schema as well as the model makes them."""
     about = {"description": function.description} if function.description is not None else {}
-    schema = {"type": "object", **function.parameters}
-    return {"name": function.name, **about, "parametersJsonSchema": schema}
+    return {"name": function.name, **about, "parametersJsonSchema": function.parameters}
 
 
 def _search(tool: Tool, manner: Manner) -> Item:

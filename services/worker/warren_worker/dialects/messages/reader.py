@@ -27,13 +27,17 @@ from warren_worker.dialects.messages.refusals import inside
 from warren_worker.dialects.messages.searches import Searches, cited
 from warren_worker.dialects.messages.turns import BY
 
+_DONE = Stop()
 _STOPS = {
+    "end_turn": _DONE,
+    "stop_sequence": _DONE,
+    "tool_use": _DONE,
     "max_tokens": Stop("max_output_tokens"),
     "model_context_window_exceeded": Stop("max_output_tokens"),
     "refusal": Stop("content_filter"),
     "pause_turn": Stop("paused"),
 }
-_DONE = Stop()
+"""By stop reason. One that is not here may be anything, an error among them: the answer fails."""
 _TIERS = {"standard": "default", "priority": "priority"}
 _STRANGE = "The provider sent an event that is no part of a message."
 
@@ -177,7 +181,9 @@ class MessagesReader:
             yield from _used(self._usage)
         if (reason := delta.get("stop_reason")) is None:
             return
-        self._stop = _STOPS.get(str(reason), _DONE)
+        if reason not in _STOPS:
+            raise UpstreamError(f"The provider ended its answer with {str(reason)[:40]!r}.")
+        self._stop = _STOPS[reason]
         match delta.get("stop_details"):
             case {"type": "refusal", "explanation": str(text)} if text:
                 yield Refusal(text)

@@ -16,7 +16,7 @@ BY = "ollama"
 
 def messages(conversation: Conversation, instructions: str | None) -> list[Item]:
     """`instructions`: ours, behind those of the request."""
-    told = dialogue(conversation)
+    told = dialogue(conversation, marks=False)
     system = [said.text for said in told.system] + ([instructions] if instructions else [])
     made: list[Item] = [{"role": "system", "content": "\n\n".join(system)}] if system else []
     for turn in told.turns:
