@@ -66,7 +66,7 @@ def test_the_gateways_rules_are_in_force() -> None:
     assert rules.group_retry_policy == {"o3": {Cause.TIMEOUT: 0}}
     assert rules.allowed_fails_policy == {Cause.AUTHENTICATION: 0, Cause.INTERNAL: 20}
     assert (rules.allowed_fails, rules.cooldown_time, rules.timeout, rules.stream_timeout) == (3, 20, 300, 30)
-    assert (rules.tag_filtering, rules.tags_match_any, rules.pre_call_checks) == (True, False, True)
+    assert (rules.tag_filtering, rules.tags_match_any) == (True, False)
     assert rules.default_max_parallel_requests == 200
     assert [target.model for target in rules.fallbacks["*"]] == ["gpt-5-mini", "gpt-4"]
     gemini = rules.fallbacks["gpt-5"][1]

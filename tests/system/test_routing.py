@@ -181,6 +181,10 @@ async def test_a_request_says_its_way_itself(made: Parts) -> None:
         body = there.upstream.calls[-1].body
         assert (body["temperature"], body["messages"][-1]["content"]) == (0.25, "bye")
         assert response(changed)["model"] == "broken"
+        refused = await there.ask("plain", top_logprobs=3, truncation="auto", moderation={"model": "x"})
+        assert refused.json()["error"]["code"] == "unsupported_parameter"
+        dropped = await there.ask("plain", moderation={"model": "x"}, drop_params=True)
+        assert (dropped.status_code, dropped.headers["x-warren-dropped"]) == (200, "moderation")
         assert all(not {"fallbacks", "num_retries", "timeout"} & call.body.keys() for call in there.upstream.calls)
 
 
@@ -278,6 +282,8 @@ async def test_tags_and_aliases_and_wildcards(made: Parts) -> None:
         answer = await there.ask("words/7")
         assert (len(text(answer).split()), answer.headers["x-warren-model"]) == (7, "words/7")
         assert (await there.ask("word/7")).status_code == 404
+        for name, status in (("m", 200), ("shy", 200), ("words/7", 200), ("word/7", 404)):
+            assert (await there.http.get(f"/v1/models/{name}")).status_code == status
         listed = (await there.http.get("/v1/models")).json()["data"]
         assert [one["id"] for one in listed] == ["m", "words/*", "nick"]
 

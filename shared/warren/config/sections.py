@@ -58,6 +58,7 @@ class RouterSettings(Going):
     enable_tag_filtering: bool | None = None
     tag_filtering_match_any: bool | None = None
     enable_pre_call_checks: bool | None = None
+    """They are made in any case: who takes less input than there is, is not called."""
     optional_pre_call_checks: list[str] | None = None
     default_max_parallel_requests: Annotated[int, Field(ge=1)] | None = None
     default_litellm_params: dict[str, Any] | None = None

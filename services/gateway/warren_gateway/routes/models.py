@@ -4,7 +4,6 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from warren.errors import ModelNotFound
 from warren_gateway.gateway import of
 
 router = APIRouter()
@@ -21,8 +20,7 @@ async def list_models(request: Request) -> dict[str, Any]:
 async def retrieve_model(request: Request, model: str) -> dict[str, Any]:
     gateway = of(request)
     gateway.keys.account(request)
-    if model not in gateway.config.models():
-        raise ModelNotFound(f"The model '{model}' does not exist.", param="model")
+    gateway.router.known(model)
     return _model(model)
 
 
