@@ -52,7 +52,7 @@ test: setup $(NODE) ## lint, then every test, on a RabbitMQ and a mongod of thei
 	  $(BIN)/python -c 'from tests.rig.rabbitmq import sbin; sbin()' 2>.venv/rabbitmq.log || \
 	  { tail -n 1 .venv/rabbitmq.log | sed 's/^RuntimeError: /test: /' >&2; exit 2; }
 	@$(MAKE) lint
-	@$(BIN)/python -m pytest -q $(ARGS)
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
 
 verify: setup $(CODEX) ## the long runs: faults under load, slow answers, many sessions
 	@$(BIN)/python -m pytest -q --timeout 900 tests/verify $(ARGS)

@@ -24,6 +24,7 @@ def python() -> Path:
 
 def prices() -> bytes:
     """The price file that came with it."""
+    python()
     (found,) = _PLACE.glob("lib/*/site-packages/litellm/model_prices_and_context_window_backup.json")
     return found.read_bytes()
 

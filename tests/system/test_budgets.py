@@ -26,7 +26,7 @@ def config(url: str) -> Json:
     """Models whose every token of output costs a cent; one whose price nobody knows; one with a budget of its own."""
     made = models(url, *MODELS, num_retries=0, **CENT_A_TOKEN)
     unknown = {"model": "openai/words-3", "api_base": url, "api_key": "k", "use_chat_completions_api": True}
-    bounded = {**unknown, "model": "openai/words-20", **CENT_A_TOKEN, "max_budget": 1.5, "budget_duration": "30d"}
+    bounded = {**unknown, "model": "openai/words-40-50", **CENT_A_TOKEN, "max_budget": 1.5, "budget_duration": "30d"}
     made["model_list"] += [
         {"model_name": "unknown", "litellm_params": unknown},
         {"model_name": "bounded", "litellm_params": bounded},

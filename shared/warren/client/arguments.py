@@ -100,7 +100,8 @@ class Options(Upstream, Knobs, total=False):
 
 _REQUESTS = {
     "model", "timeout", "stream_timeout", "num_retries", "max_retries", "drop_params", "weight", "order", "tags",
-    "rpm", "tpm", "max_parallel_requests",
+    "rpm", "tpm", "max_parallel_requests", "cooldown_time", "max_budget", "budget_duration", "litellm_credential_name",
+    "mock_response",
 }  # fmt: skip
 """Names of `litellm_params` that say how to go about a request, or nothing about a single one."""
 

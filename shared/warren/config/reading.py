@@ -17,7 +17,7 @@ _SECRETS = {
     for name, annotation in Params.__annotations__.items()
     if any(part in (SecretText, Credentials) for part in (annotation, *get_args(annotation)))
     for key in (name, *getattr(Params.model_fields[name].validation_alias, "choices", ()))
-} | {"master_key", "environment_variables", "extra_headers"}
+} | {"master_key", "model_cost_map_url", "environment_variables", "extra_headers"}
 """What stays a reference until somebody needs it: not everybody has it who reads the file."""
 
 
