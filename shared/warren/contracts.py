@@ -853,6 +853,37 @@ class ListParties(Message):
     after: str | None = None
 
 
+class ReportSpend(Message):
+    """What was spent from a day to a day, in UTC, told apart by this and that. The answer is a `Page` of its rows: one
+    day after the other, the dearest first.
+
+    Raises an InvalidRequest if these cannot be told apart together.
+    """
+
+    kind: Literal["report_spend"] = "report_spend"
+    by: tuple[str, ...]
+    """`day`, `model`, `provider`, `deployment`, `key`, `account`, `user`, `tag`."""
+    first: str
+    last: str
+    """With it. Days are ISO 8601."""
+    where: dict[str, str] = Field(default_factory=dict)
+    """Of these only; names as above."""
+    limit: int = 1000
+
+
+class ListCharges(Message):
+    """What was spent on single responses, the latest first. The answer is a `Page`."""
+
+    kind: Literal["list_charges"] = "list_charges"
+    where: dict[str, str] = Field(default_factory=dict)
+    """By `account`, `key`, `user`, `tag`, `model`, `status`, `response_id`."""
+    since: float | None = None
+    until: float | None = None
+    after: str | None = None
+    """Go on behind this response."""
+    limit: int = 100
+
+
 class Revoked(Message):
     """What is remembered of these parties is to be asked for again. Told by the ledger on the topic PARTIES."""
 
@@ -1118,6 +1149,8 @@ AnyMessage = Annotated[
     | ChangeParty
     | RemoveParty
     | ListParties
+    | ReportSpend
+    | ListCharges
     | Revoked
     | Reserve
     | Reserved

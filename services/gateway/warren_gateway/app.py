@@ -27,6 +27,7 @@ from warren_gateway.routes import (
     lists,
     models,
     responses,
+    spend,
     spenders,
     websocket,
 )
@@ -36,7 +37,7 @@ log = structlog.get_logger("warren.gateway")
 PREFIXES = ("/v1", "", "/openai/v1")
 """Where clients of OpenAI, LiteLLM and Azure look for the API."""
 ROUTERS = (responses, asks, lists, conversations, items, models)
-MANAGEMENT = (keys, spenders)
+MANAGEMENT = (keys, spenders, spend)
 """Served at the root only, as LiteLLM does; every one of their routes needs the master key."""
 LITELLM = {
     b"x-request-id": b"x-litellm-call-id",

@@ -39,6 +39,7 @@ from warren.contracts import (
     Identify,
     Job,
     Leave,
+    ListCharges,
     ListInputs,
     ListItems,
     ListParties,
@@ -56,6 +57,7 @@ from warren.contracts import (
     Rebuild,
     Release,
     RemoveParty,
+    ReportSpend,
     Reserve,
     Survey,
     Tail,
@@ -70,12 +72,14 @@ from warren.telemetry import span
 from warren_ledger.batch import Batcher
 from warren_ledger.budgets import Budgets
 from warren_ledger.conversations import Conversations
+from warren_ledger.counting import Counting
 from warren_ledger.ends import Ends
 from warren_ledger.lists import Lists
 from warren_ledger.parties import Parties
 from warren_ledger.patience import until_there, until_up
 from warren_ledger.permits import Permits
 from warren_ledger.recall import Recall
+from warren_ledger.reports import Reports
 from warren_ledger.runs import WINDOW, Detached
 from warren_ledger.standing import Standing
 from warren_ledger.store import Record, Store
@@ -113,6 +117,7 @@ async def recording(bus: Bus, store: Store, longest: float, *, window: timedelta
             bus.serve(LEDGER_ASK, ledger.answer, limit=_ASKS),
             ends.reaping(),
             budgets.lapsing(),
+            Counting(store).open(),
         ):
             yield
 
@@ -140,6 +145,7 @@ class Ledger:
         self._budgets = budgets
         self._parties = Parties(bus, store, budgets)
         self._lists = Lists(store, self._if_coming)
+        self._reports = Reports(store)
         self._recall = Recall(store, self._if_coming)
         self._permits = Permits(store.notes)
         self._standing = Standing(store.notes)
@@ -186,10 +192,8 @@ class Ledger:
         message = delivery.message
         with span(f"ledger {message.kind}", SpanKind.SERVER, delivery.headers):
             match message:
-                case Locate(response_id=id_, account=account):
-                    return await self._locate(id_, account)
-                case Fetch(response_id=id_, account=account):
-                    return await self._fetch(id_, account)
+                case Locate() | Fetch():
+                    return await self._look(message)
                 case Rebuild():
                     return await self._recall.rebuild(message)
                 case Tail():
@@ -206,6 +210,8 @@ class Ledger:
                     return await self._permits.answer(message)
                 case Survey():
                     return await self._standing.survey()
+                case ReportSpend() | ListCharges():
+                    return await self._reports.answer(message)
                 case Ping():
                     return await self._pong()
         raise InvalidRequest(f"The ledger does not answer a {message.kind}.")
@@ -266,6 +272,10 @@ class Ledger:
 
     async def _find(self, response_id: str, account: str, *, content: bool = False) -> Record | None:
         return await self._store.find(response_id, account, content=content, running=True)
+
+    async def _look(self, asked: Locate | Fetch) -> Located | Fetched:
+        look = self._locate if isinstance(asked, Locate) else self._fetch
+        return await look(asked.response_id, asked.account)
 
     async def _locate(self, response_id: str, account: str) -> Located:
         record = await self._if_coming(response_id, lambda: self._find(response_id, account))

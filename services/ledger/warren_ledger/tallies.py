@@ -1,0 +1,142 @@
+"""Tallies: what was asked, used and paid, summed up by day and by who and what it was for. Pure.
+
+A fact is counted into one row of each view. A report reads the rows of the smallest view that tells all it asks for.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from decimal import Context, Decimal
+from typing import NamedTuple, Self
+
+from warren.contracts import Payer, UpstreamCall, Usage
+from warren.errors import InvalidRequest
+
+VIEWS: dict[str, tuple[str, ...]] = {
+    "models": ("deployment", "provider", "model"),
+    "keys": ("account", "key", "model"),
+    "users": ("account", "end_user"),
+    "tags": ("tag", "model"),
+}
+"""What each is told apart by, beside the day."""
+EXACT = Context(prec=34)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """A sum over requests and calls."""
+
+    requests: int = 0
+    failed_requests: int = 0
+    calls: int = 0
+    priced_calls: int = 0
+    unpriced_calls: int = 0
+    """Something was used, and nobody knows what it costs."""
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost: Decimal = Decimal(0)
+    """In US dollars, of the calls that have a price."""
+
+    def __add__(self, other: Self) -> Self:
+        counted = {name: getattr(self, name) + getattr(other, name) for name in COUNTS}
+        return type(self)(**counted, cost=EXACT.add(self.cost, other.cost))
+
+    @classmethod
+    def of_call(cls, call: UpstreamCall) -> Self:
+        """A call that nothing came of has no usage, and adds nothing but itself."""
+        usage = call.usage or Usage()
+        return cls(
+            calls=1,
+            priced_calls=int(call.cost is not None),
+            unpriced_calls=int(call.cost is None and call.usage is not None),
+            input_tokens=usage.input_tokens,
+            cached_tokens=usage.cached_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
+            output_tokens=usage.output_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+            cost=call.cost or Decimal(0),
+        )
+
+    @classmethod
+    def of_request(cls, status: str) -> Self:
+        return cls(requests=1, failed_requests=int(status == "failed"))
+
+
+COUNTS = tuple(field.name for field in fields(Tally) if field.name != "cost")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """A call, or the end of a request, with all that it is told apart by."""
+
+    day: str
+    account: str
+    payer: Payer
+    deployment: str
+    provider: str
+    model: str
+    tally: Tally
+
+    @classmethod
+    def of_call(cls, call: UpstreamCall, day: str, account: str, payer: Payer) -> Self:
+        return cls(
+            day=day,
+            account=account,
+            payer=payer,
+            deployment=call.deployment,
+            provider=call.provider,
+            model=call.model,
+            tally=Tally.of_call(call),
+        )
+
+
+class Row(NamedTuple):
+    """A row of a view: one day, and one value for each thing it is told apart by."""
+
+    view: str
+    day: str
+    values: tuple[str, ...]
+
+
+def day(at: float) -> str:
+    """The day of a time, in UTC."""
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}"
+
+
+def rows(facts: Iterable[Fact]) -> dict[Row, Tally]:
+    """What these facts add to which rows. What has several tags counts for each of them."""
+    made: dict[Row, Tally] = {}
+    for fact in facts:
+        for row in _rows(fact):
+            made[row] = made[row] + fact.tally if row in made else fact.tally
+    return made
+
+
+def _rows(fact: Fact) -> Iterable[Row]:
+    payer = fact.payer
+    yield Row("models", fact.day, (fact.deployment, fact.provider, fact.model))
+    yield Row("keys", fact.day, (fact.account, payer.key, fact.model))
+    yield Row("users", fact.day, (fact.account, payer.end_user))
+    for tag in dict.fromkeys(payer.tags) or ("",):
+        yield Row("tags", fact.day, (tag, fact.model))
+
+
+def view(wanted: Collection[str]) -> str:
+    """The view that tells all of these apart.
+
+    Raises:
+        InvalidRequest: there is none.
+    """
+    for name, values in VIEWS.items():
+        if all(one == "day" or one in values for one in wanted):
+            return name
+    known = "; ".join(", ".join(values) for values in VIEWS.values())
+    raise InvalidRequest(
+        f"These cannot be told apart together: {', '.join(sorted(wanted))}. Beside the day, what goes together is: "
+        f"{known}.",
+        param="group_by",
+        code="invalid_value",
+    )
