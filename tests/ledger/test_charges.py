@@ -39,7 +39,7 @@ async def counted(store: Store, number: int = 1) -> Batch:
 
 
 async def reported(store: Store, view: str = "models", *by: str, **where: str) -> dict[tuple[str, ...], Tally]:
-    asked = Question(view=view, by=by, first=DAY, last=DAY, where=where)
+    asked = Question(view=view, by=by, periods=[DAY], where=where)
     return dict(await store.charges.report(asked))
 
 
@@ -113,6 +113,16 @@ async def test_charges_are_listed_by_whose_they_are_and_when(store: Store) -> No
     assert await listed(before=(NOON + 4, ids[4]), limit=2) == [3, 2]
 
 
+async def test_of_those_made_at_the_same_time_none_is_left_out(store: Store) -> None:
+    made = [ended(None, created_at=NOON + (at > 1)) for at in range(5)]
+    await store.put(made)
+    expected = sorted(((one.created_at, one.response_id) for one in made), reverse=True)
+    seen: list[tuple[float, str]] = []
+    while page := await store.charges.page(Wanted(where={}, before=seen[-1] if seen else None, limit=2)):
+        seen += [(charge.created_at, charge.response_id) for charge in page]
+    assert seen == expected
+
+
 async def test_every_call_and_every_request_is_counted_once(store: Store) -> None:
     one = ended(None, call("a.1", Decimal("0.1")), call("a.2", None))
     failed = ended(None, status="failed")
@@ -182,7 +192,7 @@ async def test_reports_are_grouped_and_filtered(store: Store) -> None:
     assert await costs("tags", "tag") == {("t",): 5, ("s",): 4, ("",): 2}
     assert await costs("users", "end_user", account="nobody") == {}
     assert await costs("models", deployment="nothing") == {}
-    both = Question(view="models", by=("day",), first=DAY, last="2026-11-06", where={})
+    both = Question(view="models", by=("period",), periods=[DAY, "2026-11-06"], where={})
     assert {values[0]: int(tally.cost) for values, tally in await store.charges.report(both)} == {
         DAY: 7, "2026-11-06": 8,
     }  # fmt: skip

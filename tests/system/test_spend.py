@@ -3,10 +3,15 @@
 import asyncio
 import csv
 import io
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.rig.rabbitmq import free_ports
+from tests.rig.services import KEY, embedded, models, ready
+from tests.rig.upstream import FakeProvider
 from tests.system.conftest import System
 from tests.system.managing import Manager, client, code, respond
 
@@ -111,3 +116,24 @@ async def test_only_the_master_key_is_told(system: System, manager: Manager) -> 
         for presented, status in ((None, 401), (key, 403)):
             async with client(system.url, presented) as http:
                 assert (await http.get(path)).status_code == status
+
+
+async def test_every_request_leaves_a_line_without_what_was_said(upstream: FakeProvider, tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    log = tmp_path / "requests.log"
+    service = embedded(models(upstream.url, "words-3"), tmp_path, port, WARREN_REQUEST_LOG=f"file:{log}")
+    url = f"http://127.0.0.1:{port}"
+    try:
+        await ready(url)
+        made = (await respond(url, KEY, input="the canary sings", user="dora")).json()
+        for _ in range(100):
+            if log.exists() and made["id"] in log.read_text():
+                break
+            await asyncio.sleep(0.1)
+        [line] = [line for line in map(json.loads, log.read_text().splitlines()) if line["response_id"] == made["id"]]
+        assert (line["user"], line["status"], line["output_tokens"]) == (
+            "dora", "completed", made["usage"]["output_tokens"],
+        )  # fmt: skip
+        assert "canary" not in log.read_text()
+    finally:
+        service.kill()

@@ -1,14 +1,18 @@
 """`python -m warren_ledger`."""
 
 import asyncio
+import os
 from functools import partial
 
 import structlog
 
-from warren import log, telemetry
+from warren import config as configuration
+from warren import log, sinks, telemetry
 from warren.bus.rabbit import RabbitBus
 from warren.settings import drained, load, run
+from warren.sinks import Callback, Sink
 from warren_ledger.ledger import recording
+from warren_ledger.requestlog import RequestLog
 from warren_ledger.settings import LedgerSettings
 from warren_ledger.store.mongo import MongoStore
 
@@ -21,11 +25,25 @@ async def main(settings: LedgerSettings, stop: asyncio.Event) -> None:
         drained(settings.drain) as stack,
     ):
         longest = max(settings.request_timeout, settings.background_timeout)
-        await stack.enter_async_context(recording(bus, store, longest, window=settings.log_window))
+        requests = RequestLog(store, _sinks(settings), settings.log_content)
+        await stack.enter_async_context(recording(bus, store, longest, window=settings.log_window, requests=requests))
         lines.info("recording", keep=str(settings.keep))
         await stop.wait()
         lines.info("draining", seconds=settings.drain)
     lines.info("stopped")
+
+
+def _sinks(settings: LedgerSettings) -> list[Sink]:
+    """
+    Raises:
+        Complaint: one of them cannot be.
+    """
+    callbacks: tuple[Callback, ...] = ()
+    environ: dict[str, str] = dict(os.environ)
+    if settings.config is not None:
+        config = configuration.load(settings.config)
+        callbacks, environ = config.callbacks, config.environ(environ)
+    return sinks.all_of(settings.request_log, callbacks, environ)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ one needs to end it; who only seemed dead does nothing to the sums that had not 
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from secrets import token_hex
@@ -28,11 +28,15 @@ _PATIENCE = 20.0
 """Seconds after which another ledger's batch is taken over."""
 _BATCH = "batch"
 
+Tell = Callable[[int, Sequence[str]], Awaitable[None]]
+"""Is told of the requests in each batch, by its number; perhaps several times."""
+
 
 class Counting:
     """One who counts."""
 
-    def __init__(self, store: Store, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, store: Store, now: Callable[[], float] = time.time, tell: Tell | None = None) -> None:
+        self._tell = tell
         self._entries = store.entries
         self._charges = store.charges
         self._now = now
@@ -71,6 +75,8 @@ class Counting:
             return 0
         batch = Batch(tuple(entry.state["calls"]), tuple(entry.state["requests"]))
         await self._charges.count(entry.version, rows(await self._charges.facts(batch)))
+        if self._tell is not None:
+            await self._tell(entry.version, batch.requests)
         await self._charges.counted(batch)
         await self._entries.put(replace(entry, version=entry.version + 1, state={}))
         return len(batch)

@@ -80,6 +80,7 @@ from warren_ledger.patience import until_there, until_up
 from warren_ledger.permits import Permits
 from warren_ledger.recall import Recall
 from warren_ledger.reports import Reports
+from warren_ledger.requestlog import RequestLog
 from warren_ledger.runs import WINDOW, Detached
 from warren_ledger.standing import Standing
 from warren_ledger.store import Record, Store
@@ -98,13 +99,16 @@ _MARGIN = 120.0
 
 
 @asynccontextmanager
-async def recording(bus: Bus, store: Store, longest: float, *, window: timedelta = WINDOW) -> AsyncIterator[None]:
+async def recording(
+    bus: Bus, store: Store, longest: float, *, window: timedelta = WINDOW, requests: RequestLog | None = None
+) -> AsyncIterator[None]:
     """Be a ledger while this is open. No response takes longer than `longest` seconds to end, in the background
     neither; the logs of detached runs are kept for `window` behind their deadlines, and keys for as long.
 
     Leaving finishes what has been taken; while the store is away that can take for ever, so whoever leaves sets a
     limit. What is not finished then is still in its queue.
     """
+    requests = requests or RequestLog(store)
     conversations = Conversations(store)
     budgets = Budgets(store.entries)
     async with Batcher.open(bus, store, conversations, budgets) as batcher:
@@ -117,7 +121,8 @@ async def recording(bus: Bus, store: Store, longest: float, *, window: timedelta
             bus.serve(LEDGER_ASK, ledger.answer, limit=_ASKS),
             ends.reaping(),
             budgets.lapsing(),
-            Counting(store).open(),
+            Counting(store, tell=requests.told).open(),
+            requests.open(),
         ):
             yield
 

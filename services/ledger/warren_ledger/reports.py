@@ -10,10 +10,7 @@ from warren.errors import InvalidRequest
 from warren_ledger import lines
 from warren_ledger.store import Store
 from warren_ledger.store.charges import Question, Wanted
-from warren_ledger.tallies import Tally, view
-
-_NAMES = {"user": "end_user"}
-"""Where the store has another word."""
+from warren_ledger.tallies import Tally, days, meant, periods, view
 
 
 class Reports:
@@ -27,14 +24,11 @@ class Reports:
         return await (self._report(asked) if isinstance(asked, ReportSpend) else self._list(asked))
 
     async def _report(self, asked: ReportSpend) -> Page:
-        by = tuple(dict.fromkeys(asked.by))
-        where = _named(asked.where)
+        by, where = tuple(dict.fromkeys(asked.by)), _named(asked.where)
+        columns = tuple(map(meant, by))
+        split = days if "day" in by else periods
         question = Question(
-            view=view({*(_NAMES.get(name, name) for name in by), *where}),
-            by=tuple(_NAMES.get(name, name) for name in by),
-            first=asked.first,
-            last=asked.last,
-            where=where,
+            view=view({*columns, *where}), by=columns, periods=split(asked.first, asked.last), where=where
         )
         found = await self._charges.report(question)
         rows = sorted(((dict(zip(by, values, strict=True)), tally) for values, tally in found), key=_order)
@@ -81,7 +75,7 @@ def _order(row: tuple[dict[str, str], Tally]) -> tuple[object, ...]:
 
 
 def _named(where: Mapping[str, str]) -> dict[str, str]:
-    return {_NAMES.get(name, name): value for name, value in where.items()}
+    return {meant(name): value for name, value in where.items()}
 
 
 def _with_alias(about: dict[str, str], aliases: Mapping[str, str]) -> dict[str, Any]:

@@ -1,12 +1,14 @@
-"""Tallies: what was asked, used and paid, summed up by day and by who and what it was for. Pure.
+"""Tallies: what was asked, used and paid, summed up by time and by who and what it was for. Pure.
 
-A fact is counted into one row of each view. A report reads the rows of the smallest view that tells all it asks for.
+A fact is counted into the rows of each view: one for its day, and one for each longer period around that. So a report
+reads few rows, however many days it is of; and it reads the smallest view that tells all it asks for.
 """
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Context, Decimal
+from functools import lru_cache
 from typing import NamedTuple, Self
 
 from warren.contracts import Payer, UpstreamCall, Usage
@@ -18,7 +20,11 @@ VIEWS: dict[str, tuple[str, ...]] = {
     "users": ("account", "end_user"),
     "tags": ("tag", "model"),
 }
-"""What each is told apart by, beside the day."""
+"""What each is told apart by, beside the time."""
+_SIZES = (64, 16, 4, 1)
+"""Days of a period. All periods of a size follow each other without a gap."""
+_SAID = {"end_user": "user", "period": "day"}
+_MEANT = {word: name for name, word in _SAID.items()}
 EXACT = Context(prec=34)
 
 
@@ -94,16 +100,46 @@ class Fact:
 
 
 class Row(NamedTuple):
-    """A row of a view: one day, and one value for each thing it is told apart by."""
+    """A row of a view: one period, and one value for each thing it is told apart by."""
 
     view: str
-    day: str
+    period: str
     values: tuple[str, ...]
 
 
 def day(at: float) -> str:
     """The day of a time, in UTC."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}"
+
+
+def periods(first: str, last: str) -> list[str]:
+    """The fewest periods that are these days together, last included."""
+    at, end = date.fromisoformat(first).toordinal(), date.fromisoformat(last).toordinal()
+    made = []
+    while at <= end:
+        size = next(size for size in _SIZES if at % size == 0 and at + size - 1 <= end)
+        made.append(_period(at, size))
+        at += size
+    return made
+
+
+def days(first: str, last: str) -> list[str]:
+    """The periods that are these days one by one, last included."""
+    at, end = date.fromisoformat(first).toordinal(), date.fromisoformat(last).toordinal()
+    return [_period(one, 1) for one in range(at, end + 1)]
+
+
+def _period(first: int, size: int) -> str:
+    """The name of a period: its first day and, if there are more, how many."""
+    name = date.fromordinal(first).isoformat()
+    return name if size == 1 else f"{name}+{size}"
+
+
+@lru_cache(256)
+def _around(day: str) -> tuple[str, ...]:
+    """The periods that a day is in."""
+    at = date.fromisoformat(day).toordinal()
+    return tuple(_period(at - at % size, size) for size in _SIZES)
 
 
 def rows(facts: Iterable[Fact]) -> dict[Row, Tally]:
@@ -117,11 +153,22 @@ def rows(facts: Iterable[Fact]) -> dict[Row, Tally]:
 
 def _rows(fact: Fact) -> Iterable[Row]:
     payer = fact.payer
-    yield Row("models", fact.day, (fact.deployment, fact.provider, fact.model))
-    yield Row("keys", fact.day, (fact.account, payer.key, fact.model))
-    yield Row("users", fact.day, (fact.account, payer.end_user))
-    for tag in dict.fromkeys(payer.tags) or ("",):
-        yield Row("tags", fact.day, (tag, fact.model))
+    for period in _around(fact.day):
+        yield Row("models", period, (fact.deployment, fact.provider, fact.model))
+        yield Row("keys", period, (fact.account, payer.key, fact.model))
+        yield Row("users", period, (fact.account, payer.end_user))
+        for tag in dict.fromkeys(payer.tags) or ("",):
+            yield Row("tags", period, (tag, fact.model))
+
+
+def said(name: str) -> str:
+    """What is said to people."""
+    return _SAID.get(name, name)
+
+
+def meant(name: str) -> str:
+    """What stands in a row for what people say."""
+    return _MEANT.get(name, name)
 
 
 def view(wanted: Collection[str]) -> str:
@@ -131,12 +178,12 @@ def view(wanted: Collection[str]) -> str:
         InvalidRequest: there is none.
     """
     for name, values in VIEWS.items():
-        if all(one == "day" or one in values for one in wanted):
+        if all(one == "period" or one in values for one in wanted):
             return name
-    known = "; ".join(", ".join(values) for values in VIEWS.values())
+    known = "; ".join(", ".join(map(said, values)) for values in VIEWS.values())
     raise InvalidRequest(
-        f"These cannot be told apart together: {', '.join(sorted(wanted))}. Beside the day, what goes together is: "
-        f"{known}.",
+        f"These cannot be told apart together: {', '.join(sorted(map(said, wanted)))}. Beside the day, what goes "
+        f"together is: {known}.",
         param="group_by",
         code="invalid_value",
     )

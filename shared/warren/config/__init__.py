@@ -23,7 +23,7 @@ from pydantic_core import to_json
 
 from warren import naming
 from warren.compatible import ROWS
-from warren.config import reading, ruling
+from warren.config import calling, reading, ruling
 from warren.config.reading import Source
 from warren.config.sections import Entry, File
 from warren.config.unknown import UNDROPPABLE, unknown
@@ -33,6 +33,7 @@ from warren.params import Info, Params, Secret
 from warren.routing.groups import Groups
 from warren.routing.rules import Rules
 from warren.settings import Complaint
+from warren.sinks import Callback
 from warren.spending import Spending
 
 __all__ = [
@@ -85,6 +86,8 @@ class Config:
     files: tuple[Path, ...] = ()
     """All that it was read from."""
     spending: Spending = field(default_factory=Spending)
+    callbacks: tuple[Callback, ...] = ()
+    """Whom to tell of each request; the ledger does."""
     groups: Groups = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -141,6 +144,7 @@ def _config(source: Source, environ: Mapping[str, str]) -> Config:
         raise source.complaint(where, message) from None
     reports = [*source.reports]
     reports += [f"{source.place(where)}: {dotted(where)} {ruling.NO_EFFECT}" for where in unknown(file)]
+    reports += [f"{source.place(where)}: {dotted(where)}: {said}" for where, said in calling.unknown(file)]
     deployments = _deployments(file, source, reports)
     rules = ruling.rules(file)
     groups = Groups(deployments.values(), rules.aliases, PROVIDERS)
@@ -163,6 +167,7 @@ def _config(source: Source, environ: Mapping[str, str]) -> Config:
         {name: Secret(value) for name, value in file.environment_variables.items()},
         tuple(source.files),
         _spending(file),
+        calling.known(file),
     )
 
 

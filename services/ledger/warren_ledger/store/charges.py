@@ -1,6 +1,6 @@
 """Charges: what is kept for ever of a response, which is whose it was, how it ended and what its calls cost.
 
-Reports read daily sums of them. Every call and every end of a request is counted once into these, by batches with
+Reports read sums of them. Every call and every end of a request is counted once into these, by batches with
 numbers: only one batch is open at a time (whoever counts sees to that), what is in it is fixed when it opens, and no
 row takes a number twice, or one that is behind the last it took. So anybody may do any part of an open batch again.
 """
@@ -84,12 +84,11 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Which days to sum up, by what, and of whom only. Names are those of a view's values, and `day`."""
+    """Which periods to sum up, by what, and of whom only. Names are those of a view's values, and `period`."""
 
     view: str
     by: tuple[str, ...]
-    first: str
-    last: str
+    periods: Sequence[str]
     where: Mapping[str, str]
 
 
@@ -125,6 +124,9 @@ class Charges(Protocol):
 
     async def report(self, asked: Question) -> list[tuple[tuple[str, ...], Tally]]:
         """A tally for each combination of values, in no order."""
+
+    async def some(self, ids: Sequence[str]) -> Sequence[Charge]:
+        """Those of these that are there, with their calls, in no order."""
 
     async def page(self, wanted: Wanted) -> Sequence[Charge]:
         """Charges, with their calls."""

@@ -1,4 +1,4 @@
-"""Charges in MongoDB: `charges` has a document per response, `costs` one per call, `rollups` a day's sums.
+"""Charges in MongoDB: `charges` has a document per response, `costs` one per call, `rollups` one per sum.
 
 What is not counted yet is in a partial index, which is as small as that is.
 """
@@ -35,18 +35,18 @@ class MongoCharges:
     async def prepare(self) -> None:
         for collection in (self._costs, self._charges):
             await index(collection, "uncounted", partialFilterExpression=_UNCOUNTED)
-        await index(self._charges, [("created_at", 1), ("_id", 1)])
-        await index(self._charges, [("account", 1), ("created_at", 1), ("_id", 1)])
-        await index(self._rollups, [("view", 1), ("day", 1)])
+        await index(self._charges, "created_at")
+        await index(self._charges, [("account", 1), ("created_at", 1)])
+        await index(self._rollups, [("view", 1), ("period", 1)])
         for name in ("key", "end_user"):
             there = {name: {"$exists": True}}
-            await index(self._charges, [(name, 1), ("created_at", 1), ("_id", 1)], partialFilterExpression=there)
-            await index(self._rollups, [(name, 1), ("view", 1), ("day", 1)], partialFilterExpression=there)
+            await index(self._charges, [(name, 1), ("created_at", 1)], partialFilterExpression=there)
+            await index(self._rollups, [(name, 1), ("view", 1), ("period", 1)], partialFilterExpression=there)
 
     async def write(self, outcomes: Sequence[Outcome], answers: Sequence[Recorded]) -> None:
         """Called by the store, when it is known which outcomes are the records."""
         made = [
-            _written(Charge.of(outcome, answer.won))
+            written(Charge.of(outcome, answer.won))
             for outcome, answer in zip(outcomes, answers, strict=True)
             if answer.won or outcome.calls
         ]
@@ -90,24 +90,41 @@ class MongoCharges:
                     await collection.update_many({"_id": {"$in": ids}}, {"$unset": {"uncounted": ""}})
 
     async def report(self, asked: Question) -> list[tuple[tuple[str, ...], Tally]]:
-        wanted = {"view": asked.view, "day": {"$gte": asked.first, "$lte": asked.last}, **asked.where}
+        wanted = {"view": asked.view, "period": {"$in": list(asked.periods)}, **asked.where}
         sums = {name: {"$sum": f"${name}"} for name in (*COUNTS, "cost")}
         groups = {"$group": {"_id": {name: f"${name}" for name in asked.by}, **sums}}
         with reaching(WRITE):
             found = await (await settle(self._rollups.aggregate([{"$match": wanted}, groups]))).to_list(None)
         return [(tuple(document["_id"][name] for name in asked.by), _tally(document)) for document in found]
 
+    async def some(self, ids: Sequence[str]) -> Sequence[Charge]:
+        with reaching(WRITE):
+            return await self._with_calls(await self._charges.find({"_id": {"$in": list(ids)}}).to_list(None))
+
     async def page(self, wanted: Wanted) -> Sequence[Charge]:
         with reaching(WRITE):
-            found = self._charges.find(_query(wanted)).sort([("created_at", -1), ("_id", -1)]).limit(wanted.limit)
-            charges = {document["_id"]: document async for document in found}
-            calls: dict[str, list[Document]] = {}
-            async for document in self._costs.find({"response_id": {"$in": [*charges]}}).sort("_id", 1):
-                calls.setdefault(document["response_id"], []).append(document)
-        return [_read(document, calls.get(id_, ())) for id_, document in charges.items()]
+            return await self._with_calls(await self._latest(_query(wanted), wanted.limit))
+
+    async def _with_calls(self, found: list[Document]) -> list[Charge]:
+        calls: dict[str, list[Document]] = {}
+        ids = [document["_id"] for document in found]
+        async for document in self._costs.find({"response_id": {"$in": ids}}).sort("_id", 1):
+            calls.setdefault(document["response_id"], []).append(document)
+        return [_read(document, calls.get(document["_id"], ())) for document in found]
+
+    async def _latest(self, query: Document, limit: int) -> list[Document]:
+        """The latest of these. Ids are not in the indexes, which would be thrice as large; so of the last ones, if they
+        were made at the same time, all are needed to know which come first.
+        """
+        found = await self._charges.find(query).sort("created_at", -1).limit(limit).to_list(None)
+        if len(found) == limit:
+            last = found[-1]["created_at"]
+            same = await self._charges.find({"$and": [query, {"created_at": last}]}).to_list(None)
+            found = [*(one for one in found if one["created_at"] != last), *same]
+        return sorted(found, key=lambda one: (one["created_at"], one["_id"]), reverse=True)[:limit]
 
 
-def _written(charge: Charge) -> Document:
+def written(charge: Charge) -> Document:
     document: Document = {
         "_id": charge.response_id,
         "account": charge.account,
@@ -151,8 +168,8 @@ def _called(document: Document) -> Fact:
 
 
 def _counting(number: int, row: Row, tally: Tally) -> pymongo.UpdateOne:
-    id_ = "\x1f".join((row.view, row.day, *(value.replace("\x1f", " ") for value in row.values)))
-    about = {"view": row.view, "day": row.day, **dict(zip(VIEWS[row.view], row.values, strict=True))}
+    id_ = "\x1f".join((row.view, row.period, *(value.replace("\x1f", " ") for value in row.values)))
+    about = {"view": row.view, "period": row.period, **dict(zip(VIEWS[row.view], row.values, strict=True))}
     added: Document = {name: count for name in COUNTS if (count := getattr(tally, name))}
     if tally.cost:
         added["cost"] = exact(tally.cost)

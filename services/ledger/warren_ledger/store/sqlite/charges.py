@@ -27,9 +27,9 @@ CREATE INDEX IF NOT EXISTS charges_created ON charges (created_at, response_id);
 CREATE INDEX IF NOT EXISTS charges_uncounted ON charges (uncounted) WHERE uncounted;
 CREATE INDEX IF NOT EXISTS costs_uncounted ON costs (uncounted) WHERE uncounted;
 CREATE TABLE IF NOT EXISTS rollups (
-    view TEXT NOT NULL, day TEXT NOT NULL, {", ".join(f"{name} TEXT NOT NULL DEFAULT ''" for name in _VALUES)},
+    view TEXT NOT NULL, period TEXT NOT NULL, {", ".join(f"{name} TEXT NOT NULL DEFAULT ''" for name in _VALUES)},
     number INTEGER NOT NULL, {", ".join(f"{name} INTEGER NOT NULL" for name in COUNTS)}, cost TEXT NOT NULL,
-    PRIMARY KEY (view, day, {", ".join(_VALUES)})
+    PRIMARY KEY (view, period, {", ".join(_VALUES)})
 ) WITHOUT ROWID;
 """
 _WRITE = f"""
@@ -77,6 +77,9 @@ class SqliteCharges:
     async def report(self, asked: Question) -> list[tuple[tuple[str, ...], Tally]]:
         return await self._file.run(self._report, asked)
 
+    async def some(self, ids: Sequence[str]) -> Sequence[Charge]:
+        return await self._file.run(self._some, ids)
+
     async def page(self, wanted: Wanted) -> Sequence[Charge]:
         return await self._file.run(self._page, wanted)
 
@@ -112,7 +115,7 @@ class SqliteCharges:
                 self._add(number, row, tally)
 
     def _add(self, number: int, row: Row, tally: Tally) -> None:
-        about = {"view": row.view, "day": row.day, **dict.fromkeys(_VALUES, "")}
+        about = {"view": row.view, "period": row.period, **dict.fromkeys(_VALUES, "")}
         about |= dict(zip(VIEWS[row.view], row.values, strict=True))
         same = " AND ".join(f"{name} = :{name}" for name in about)
         query = f"SELECT number, {', '.join(COUNTS)}, cost FROM rollups WHERE {same}"
@@ -136,15 +139,19 @@ class SqliteCharges:
                 self._file.db.executemany(query, [(id_,) for id_ in ids])
 
     def _report(self, asked: Question) -> list[tuple[tuple[str, ...], Tally]]:
-        values = {"view": asked.view, "first": asked.first, "last": asked.last, **asked.where}
-        which = " AND ".join(
-            ("view = :view", "day BETWEEN :first AND :last", *(f"{name} = :{name}" for name in asked.where))
-        )
+        values = {"view": asked.view, "periods": json.dumps(asked.periods), **asked.where}
+        these = "period IN (SELECT value FROM json_each(:periods))"
+        which = " AND ".join(("view = :view", these, *(f"{name} = :{name}" for name in asked.where)))
         groups = f" GROUP BY {', '.join(asked.by)}" if asked.by else ""
         columns = "".join(f"{name}, " for name in asked.by)
         found = self._file.db.execute(f"SELECT {columns}{_SUMS} FROM rollups WHERE {which}{groups}", values)
         # Without groups, SQLite has a row of nothing for what is not there.
         return [(row[: len(asked.by)], _tally(row[len(asked.by) :])) for row in found if row[-2] is not None]
+
+    def _some(self, ids: Sequence[str]) -> Sequence[Charge]:
+        query = f"SELECT {', '.join(_COLUMNS)} FROM charges WHERE response_id IN (SELECT value FROM json_each(?))"
+        rows = self._file.db.execute(query, (json.dumps(list(ids)),)).fetchall()
+        return [_read(row, self._calls(row[0])) for row in rows]
 
     def _page(self, wanted: Wanted) -> Sequence[Charge]:
         values: dict[str, Any] = {**wanted.where, "since": wanted.since, "until": wanted.until, "limit": wanted.limit}
