@@ -76,10 +76,12 @@ bench: setup ## measure requests, streams and latency against a fake upstream; A
 docs: setup ## write docs/providers.md anew from the tables of providers, parameters and models
 	@$(BIN)/python -m warren_worker.page >docs/providers.md.new && mv docs/providers.md.new docs/providers.md
 
-lock: setup ## write requirements.lock anew from the pyproject.toml files
+lock: setup ## write requirements.lock anew from the pyproject.toml files, and the lock of the oracle of prices
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --group dev --python-version 3.11 \
 	  --no-emit-package warren --no-emit-package warren-gateway --no-emit-package warren-worker \
 	  --no-emit-package warren-ledger pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
+	  tests/costs/litellm.in -o tests/costs/litellm.lock
 
 clean: ## remove .venv and caches; data stays
 	@rm -rf .venv tests/clients/*/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -1,6 +1,8 @@
 """The command `warren`."""
 
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import entry_points
 
 import warren
@@ -10,15 +12,25 @@ usage: warren COMMAND [flags]
 
 commands:
   up         serve the API from this process alone, with a local model if no configuration is given
+  check      look through a configuration: deployments, fallbacks, what has no effect, who answers
+  keys       make, list, block and delete the virtual keys of a gateway
+  chat       talk with a model
+  responses  show, list, delete and cancel what is stored
+  tail       follow a response that runs in the background
 
 warren COMMAND --help tells a command's flags; warren --version the version.
 """
+_COMMANDS = ("chat", "check", "keys", "responses", "tail")
+"""Modules of `warren.commands`."""
 
 
 def main() -> None:
     match sys.argv[1:]:
         case ["up", *arguments]:
             _up(arguments)
+        case [name, *arguments] if name in _COMMANDS:
+            run: Callable[[list[str]], None] = import_module(f"warren.commands.{name}").main
+            run(arguments)
         case ["--version" | "-V"]:
             sys.stdout.write(f"warren {warren.__version__}\n")
         case [] | ["--help" | "-h" | "help"]:

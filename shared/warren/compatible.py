@@ -20,6 +20,8 @@ _OPENAIS = ("safety_identifier", "service_tier", "text.verbosity")
 """Parameters that servers know which follow OpenAI closely."""
 _CHOICES = ("tool_choice:required", "tool_choice:none", "tool_choice:function", "tool_choice:allowed_tools")
 _ANTHROPICS = {"claude": {"schemas_beside_tools": False}}
+_ONES_OWN = {"tags": True}
+"""Servers of one's own leave thoughts in the text, unless they were started otherwise."""
 _XAI_TOOLS = {
     "web_search": {"search_context_size": "medium"},
     "code_interpreter": {"container": {"type": "auto"}},
@@ -32,6 +34,8 @@ ROWS: dict[str, Row] = {
         keys=("GROQ_API_KEY",),
         # Not while it streams, nor beside tools.
         chat={"limit": "max_completion_tokens", "schemas": False},
+        # Unless asked not to, it leaves their thoughts in the text.
+        chat_models={"(?i)qwen": {"effort": "default", "more": {"reasoning_format": "parsed"}}},
         parameters=_without("user", "safety_identifier", "prompt_cache_retention", "text.verbosity", *_LOGPROBS),
     ),
     "mistral": Row(
@@ -99,7 +103,11 @@ ROWS: dict[str, Row] = {
         keys=("XAI_API_KEY",),
         native=True,
         chat={"limit": "max_completion_tokens"},
-        responses={"withheld": frozenset({"metadata"}), "tools": _XAI_TOOLS},
+        responses={
+            "withheld": frozenset({"metadata"}),
+            "tools": _XAI_TOOLS,
+            "filters": {"blocked_domains": "excluded_domains"},
+        },
         parameters=_without("service_tier", "safety_identifier", "text.verbosity", *_PENALTIES, *_CACHING),
         native_parameters=_without("service_tier", "safety_identifier", "text.verbosity", *_PENALTIES, "prompt"),
     ),
@@ -146,6 +154,7 @@ ROWS: dict[str, Row] = {
     ),
     "huggingface": Row(
         base_url="https://router.huggingface.co/v1",
+        ends="/v1",  # of an endpoint of one's own, too
         bases=("HF_API_BASE", "HUGGINGFACE_API_BASE"),
         keys=("HF_TOKEN", "HUGGINGFACE_API_KEY"),
         rename=(r"^([^/]+)/([^/]+/[^/]+)$", r"\2:\1"),  # the provider behind it
@@ -215,9 +224,19 @@ ROWS: dict[str, Row] = {
         responses={"withheld": frozenset({"metadata"})},
         parameters=_without("user", *_CACHING, "safety_identifier", "text.verbosity"),
     ),
-    "lm_studio": Row(bases=("LM_STUDIO_API_BASE",), keys=("LM_STUDIO_API_KEY",), key=""),
+    "custom_openai": Row(  # whoever it is; by `openai/` and an address it is asked for Responses
+        bases=("CUSTOM_OPENAI_API_BASE", "OPENAI_LIKE_API_BASE", "OPENAI_BASE_URL", "OPENAI_API_BASE"),
+        keys=("CUSTOM_OPENAI_API_KEY", "OPENAI_LIKE_API_KEY", "OPENAI_API_KEY"),
+        key="",
+        chat=_ONES_OWN,
+    ),
+    "lm_studio": Row(bases=("LM_STUDIO_API_BASE",), keys=("LM_STUDIO_API_KEY",), key="", chat=_ONES_OWN),
     "llamafile": Row(
-        base_url="http://127.0.0.1:8080/v1", bases=("LLAMAFILE_API_BASE",), keys=("LLAMAFILE_API_KEY",), key=""
+        base_url="http://127.0.0.1:8080/v1",
+        bases=("LLAMAFILE_API_BASE",),
+        keys=("LLAMAFILE_API_KEY",),
+        key="",
+        chat=_ONES_OWN,
     ),
     "hosted_vllm": Row(
         bases=("HOSTED_VLLM_API_BASE",),
@@ -225,6 +244,7 @@ ROWS: dict[str, Row] = {
         keys=("HOSTED_VLLM_API_KEY",),
         key="",
         native=True,
+        chat=_ONES_OWN,
     ),
     "litellm_proxy": Row(
         bases=("LITELLM_PROXY_API_BASE",),

@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from pydantic_core import from_json, to_json
 
 from warren.errors import WarrenError
-from warren.responses import Item, items
+from warren.objects import Item, items
 
 Terminal = Literal["completed", "incomplete", "failed", "cancelled"]
 _SAID = frozenset({"completed", "incomplete"})
@@ -69,13 +69,43 @@ class Fault(Message):
 
 
 class Usage(Contract):
-    """Tokens of one upstream call. `input_tokens` includes the cached, `output_tokens` the reasoning ones."""
+    """What one upstream call has used.
+
+    `input_tokens` includes the cached, `output_tokens` the reasoning ones, and so with all that is counted apart.
+    """
 
     input_tokens: int = 0
     cached_tokens: int = 0
     cache_write_tokens: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
+    cached_audio_tokens: int = 0
+    cached_image_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    """Of those written to the cache, the ones to be kept for an hour; the next, for twelve."""
+    cache_write_12h_tokens: int = 0
+    input_audio_tokens: int = 0
+    """With those that were cached."""
+    input_image_tokens: int = 0
+    input_video_tokens: int = 0
+    output_audio_tokens: int = 0
+    output_image_tokens: int = 0
+    tools: dict[str, int] = Field(default_factory=dict)
+    """How often a tool that the provider hosts and charges for was used, by names of `warren.costs.tools`."""
+    geo: str | None = None
+    """Where the provider says that it was served, if it charges by that."""
+    fast: bool = False
+    """Served in a mode that is faster and costs more, which is no service tier."""
+    stated: Decimal | None = None
+    """What the provider says that this costs, in US dollars."""
+
+
+class CostLine(NamedTuple):
+    """A line of a bill: so many of this at this rate, in US dollars."""
+
+    what: str
+    quantity: Decimal
+    rate: Decimal
 
 
 class UpstreamCall(Contract):
@@ -96,8 +126,27 @@ class UpstreamCall(Contract):
     upstream_request_id: str | None = None
     usage: Usage | None = None
     usage_source: Literal["reported", "estimated"] | None = None
+    service_tier: str | None = None
+    """That the provider named, or else the one that was asked for."""
     cost: Decimal | None = None
     """In US dollars; None is unknown, never free."""
+    cost_lines: tuple[CostLine, ...] = ()
+    """What it is the sum of."""
+    price_source: str | None = None
+    """Whose prices these are: `config`, `provider`, or the name of a table of prices."""
+    price_date: str | None = None
+    """Of when they are, as far as that is known, ISO 8601."""
+    unpriced: tuple[str, ...] = ()
+    """What was used that has no known price."""
+
+
+def charge(calls: Sequence[UpstreamCall]) -> Decimal | None:
+    """What these calls cost together, in US dollars; None if that is not known of one of them.
+
+    A call that nothing came of, as it was refused or could not be made, has no usage and adds nothing.
+    """
+    costs = [call.cost for call in calls if call.usage is not None]
+    return None if None in costs else sum((cost for cost in costs if cost is not None), Decimal(0))
 
 
 class Payer(Contract):
@@ -109,10 +158,17 @@ class Payer(Contract):
     tags: tuple[str, ...] = ()
     budgets: tuple[str, ...] = ()
     """Where something is reserved for it, until its outcome is recorded."""
+    limits: tuple[str, ...] = ()
+    """Whose limits it counts against, until then."""
+
+    @property
+    def owes(self) -> bool:
+        """Whether its outcome changes anything for who pays."""
+        return bool(self.budgets or self.limits)
 
 
 class Held(Contract):
-    """Where the previous response lives upstream, if its provider remembers it."""
+    """Who gave the previous response, and what he calls it; empty if he has no name for it."""
 
     deployment: str
     upstream_id: str
@@ -155,6 +211,8 @@ class Knobs(Contract):
     """The first group fails in this way without being asked."""
     session: str | None = None
     """What the caller says belongs together, beside `previous_response_id`."""
+    user: str | None = None
+    """On whose behalf, by `litellm_metadata`."""
 
 
 class Walked(Contract):
@@ -425,6 +483,11 @@ class Outcome(Message):
     @property
     def input(self) -> bytes:
         return self.payload[self.split :]
+
+    @property
+    def charge(self) -> Decimal | None:
+        """What the response costs; see `charge`."""
+        return charge(self.calls)
 
 
 class Recorded(Message):
@@ -929,6 +992,7 @@ class Unreserve(Message):
     kind: Literal["unreserve"] = "unreserve"
     response_id: str
     budgets: tuple[str, ...]
+    limits: tuple[str, ...] = ()
 
 
 class Done(Message):
@@ -1013,6 +1077,38 @@ class Cooldown(Message):
     """Of the failure that was one too many."""
 
 
+class Check(Contract):
+    """Whether a deployment answered when it was asked for no other reason."""
+
+    deployment: str
+    up: bool
+    at: float
+    """Seconds since the epoch."""
+    until: float
+    """When this is too old to go by."""
+    seconds: float = 0.0
+    """How long it took."""
+    code: str | None = None
+    """Ours for what went wrong."""
+    status: int | None = None
+    """The provider's HTTP status; None when there was no answer."""
+
+
+class Checked(Message):
+    """What came of checks. Told on the topic ROUTING, and kept by the ledger."""
+
+    kind: Literal["checked"] = "checked"
+    checks: tuple[Check, ...]
+
+
+class Turn(Message):
+    """May this process do what is named, for all? Once in so many seconds somebody may. The answer is a `Permitted`."""
+
+    kind: Literal["turn"] = "turn"
+    name: str
+    seconds: float
+
+
 class Survey(Message):
     """What holds at the moment of what was told on ROUTING, for who has not heard it."""
 
@@ -1022,6 +1118,7 @@ class Survey(Message):
 class Surveyed(Message):
     kind: Literal["surveyed"] = "surveyed"
     cooldowns: tuple[Cooldown, ...] = ()
+    checks: tuple[Check, ...] = ()
 
 
 class Limits(Contract):
@@ -1039,7 +1136,9 @@ class Limits(Contract):
 
 
 class Permit(Message):
-    """May this deployment be called now? The same `permit_id` is the same call, however often it is asked for."""
+    """May this deployment be called, or this key (`key:…`) be used, now? The same `permit_id` is the same call, however
+    often it is asked for.
+    """
 
     kind: Literal["permit"] = "permit"
     permit_id: str
@@ -1049,6 +1148,8 @@ class Permit(Message):
     """What it is likely to use."""
     granted: bool = False
     """It was, and the call still runs: only its lease is made longer."""
+    seconds: float | None = None
+    """How long the lease is to last; None: as long as those usually do that are made longer."""
 
 
 class Permitted(Message):
@@ -1160,6 +1261,8 @@ AnyMessage = Annotated[
     | Pulse
     | Failed
     | Cooldown
+    | Checked
+    | Turn
     | Survey
     | Surveyed
     | Permit

@@ -6,7 +6,7 @@ from secrets import token_urlsafe
 from typing import Any
 
 from warren.item_events import Event, closed, done_input, part_events, summary_events, whole_item
-from warren.responses import TERMINAL, Item
+from warren.objects import TERMINAL, Item
 
 __all__ = [
     "Event",

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from time import time
 
 from warren.bus import LEDGER_ASK, ROUTING, Bus
-from warren.contracts import Cooldown, Failed, Message, Pulse, Survey, Surveyed
+from warren.contracts import Checked, Cooldown, Failed, Message, Pulse, Survey, Surveyed
 from warren.errors import WarrenError
 from warren.routing.board import Board
 
@@ -45,7 +45,7 @@ class Hearing:
         match message:
             case Failed(address=address) if address == self._bus.address:
                 pass
-            case Pulse() | Failed() | Cooldown():
+            case Pulse() | Failed() | Cooldown() | Checked():
                 self.board.take(message, self._clock())
         return None
 
@@ -55,8 +55,9 @@ class Hearing:
             while answer is None:
                 await asyncio.sleep(_AGAIN)
                 answer = await self._answer()
-            for message in answer.cooldowns:
-                self.board.take(message, self._clock())
+            for cooldown in answer.cooldowns:
+                self.board.take(cooldown, self._clock())
+            self.board.take(Checked(checks=answer.checks), self._clock())
         finally:
             self._asking = None
 

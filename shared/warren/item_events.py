@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
-from warren.responses import Item
+from warren.objects import Item
 
 Event = dict[str, Any]
 

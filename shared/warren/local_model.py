@@ -60,16 +60,19 @@ def model_file() -> Path:
 
 
 @asynccontextmanager
-async def serving(port: int = 0, host: str = "127.0.0.1") -> AsyncIterator[str]:
+async def serving(port: int = 0, host: str = "127.0.0.1", *, most: int | None = None) -> AsyncIterator[str]:
     """While open, a child process serves the model; gives its base URL, `http://127.0.0.1:<port>/v1`.
 
-    Port 0 takes a free one. The child ends with the block, and with this process however it ends.
+    Port 0 takes a free one. `most`: tokens of an answer to a request that sets no limit. The child ends with the block,
+    and with this process however it ends.
 
     Raises:
         Complaint: when the extra `local` is missing, or the child does not start within a minute.
     """
     model_file()
-    flags = ("--host", host, "--port", str(port), "--parent", str(os.getpid()))
+    flags: tuple[str, ...] = ("--host", host, "--port", str(port), "--parent", str(os.getpid()))
+    if most is not None:
+        flags += ("--most", str(most))
     with tempfile.TemporaryFile() as complaints:
         child = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -100,6 +103,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(PROGRAM, description="Serve SmolLM2-135M-Instruct by an OpenAI-compatible API.")
     parser.add_argument("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free one (default: 8080)")
+    parser.add_argument("--most", type=int, default=-1, help="tokens of an answer without a limit (default: all)")
     parser.add_argument("--verbose", action="store_true", help="let llama.cpp tell what it does")
     parser.add_argument("--parent", type=int, default=0, help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
@@ -109,12 +113,12 @@ def main(arguments: list[str] | None = None) -> None:
     if chosen.parent:
         _die_with(chosen.parent)
     try:
-        _serve(chosen.host, chosen.port, ended, parent=chosen.parent, verbose=chosen.verbose)
+        _serve(chosen.host, chosen.port, ended, parent=chosen.parent, most=chosen.most, verbose=chosen.verbose)
     except Complaint as complaint:
         give_up(PROGRAM, str(complaint))
 
 
-def _serve(host: str, port: int, ended: Event, *, parent: int, verbose: bool) -> None:
+def _serve(host: str, port: int, ended: Event, *, parent: int, most: int, verbose: bool) -> None:
     path = model_file()
     try:
         import xllamacpp  # noqa: PLC0415 (100 MB that only this process needs)
@@ -123,7 +127,7 @@ def _serve(host: str, port: int, ended: Event, *, parent: int, verbose: bool) ->
     wanted = xllamacpp.CommonParams()
     wanted.model.path = str(path)
     wanted.model_alias = {MODEL}
-    wanted.n_ctx, wanted.n_parallel = 8192, 4
+    wanted.n_ctx, wanted.n_parallel, wanted.n_predict = 8192, 4, most
     wanted.cache_ram_mib = 0  # by default it remembers prompts in up to 8 GiB
     wanted.hostnames, wanted.port = [host], port
     wanted.use_jinja = True

@@ -64,6 +64,18 @@ def setup(level: str = "info", form: Literal["auto", "json", "console"] = "auto"
     )
 
 
+def inside() -> None:
+    """Send structlog's lines to the standard library's loggers, below `warren`, where the program that we are inside of
+    decides about them; unless it has set up structlog itself.
+    """
+    if not structlog.is_configured():
+        structlog.configure(
+            processors=[_without_words, structlog.stdlib.render_to_log_kwargs],
+            wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+            logger_factory=structlog.stdlib.LoggerFactory(),
+        )
+
+
 def _without_words(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Say of an exception what it is and where it was raised. Its text may quote a prompt, or a key."""
     info = event.pop("exc_info", None)

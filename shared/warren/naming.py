@@ -10,9 +10,8 @@ ALIASES = {
     "aiohttp_openai": "openai",
     "bedrock_converse": "bedrock",
     "cohere_chat": "cohere",
-    "custom_openai": "openai",
     "ollama_chat": "ollama",
-    "openai_like": "openai",
+    "openai_like": "custom_openai",
     "vertex_ai_beta": "vertex_ai",
 }
 """Several prefixes of one provider: other APIs of it, or older names.

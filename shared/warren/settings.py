@@ -12,13 +12,12 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
-import uvloop
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, CliApp, NoDecode, SettingsConfigDict, SettingsError
 
 from warren.errors import WarrenError
 
-S = TypeVar("S", bound="Settings")
+S = TypeVar("S", bound=BaseSettings)
 
 
 def _split(given: Any) -> Any:
@@ -110,12 +109,15 @@ def give_up(program: str, sentence: str) -> NoReturn:
 
 
 @asynccontextmanager
-async def drained(seconds: float) -> AsyncIterator[AsyncExitStack]:
-    """A stack whose contexts get so long to leave in peace; after that their leaving is cancelled."""
+async def drained(seconds: float | Callable[[], float]) -> AsyncIterator[AsyncExitStack]:
+    """A stack whose contexts get so long to leave in peace; after that their leaving is cancelled.
+
+    How long may be known only when it begins.
+    """
     async with AsyncExitStack() as stack:
         yield stack
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds() if callable(seconds) else seconds):
                 await stack.aclose()
 
 
@@ -126,6 +128,7 @@ def _loop_failed(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> N
 
 def run(program: str, main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
     """Run a service until it ends. Its event is set by SIGTERM and SIGINT; a second one ends it at once."""
+    import uvloop  # noqa: PLC0415  # services bring it; the command line of the SDK alone does without
 
     async def supervised() -> None:
         stop = asyncio.Event()

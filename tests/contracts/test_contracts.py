@@ -23,6 +23,8 @@ from warren.contracts import (
     Cancel,
     CancelBackground,
     ChangeParty,
+    Check,
+    Checked,
     Chunks,
     Claim,
     Claimed,
@@ -89,6 +91,7 @@ from warren.contracts import (
     Surveyed,
     Tail,
     Tailed,
+    Turn,
     Undecodable,
     Unreserve,
     UpdateConversation,
@@ -104,6 +107,15 @@ GOLDEN = Path(__file__).parent / "golden"
 KINDS: list[type[Message]] = list(get_args(get_args(AnyMessage)[0]))
 ID, ATTEMPT, CONVERSATION = "resp_0ch3k5q0", "att_0ch3k5q1", "conv_0ch3k5q2"
 COOLDOWN = Cooldown(deployment="gpt-5-0123456789ab", until=1763000600.25, code="insufficient_quota")
+CHECK = Check(
+    deployment="gpt-5-0123456789ab",
+    up=False,
+    at=1763000000.25,
+    until=1763000600.25,
+    seconds=1.5,
+    code="upstream_auth",
+    status=401,
+)
 
 KEY = Party(
     what="key",
@@ -284,7 +296,7 @@ MESSAGES: list[Message] = [
         ),
     ),
     Reserved(refused=("deployment:d",)),
-    Unreserve(response_id=ID, budgets=("key:key_0ch3k5q0",)),
+    Unreserve(response_id=ID, budgets=("key:key_0ch3k5q0",), limits=("key:key_0ch3k5q0",)),
     Pulse(
         address="inbox.worker_1",
         service="worker",
@@ -312,8 +324,10 @@ MESSAGES: list[Message] = [
         retry_after=2.5,
     ),
     COOLDOWN,
+    Checked(checks=(CHECK,)),
+    Turn(name="health of openai", seconds=300.0),
     Survey(),
-    Surveyed(cooldowns=(COOLDOWN,)),
+    Surveyed(cooldowns=(COOLDOWN,), checks=(CHECK,)),
     Permit(
         permit_id="permit_1",
         deployment="gpt-5-0123456789ab",
@@ -439,6 +453,32 @@ def test_money_is_exact() -> None:
         again = decode(encode(outcome))
         assert isinstance(again, Outcome)
         assert str(again.calls[0].cost) == cost
+
+
+@pytest.mark.parametrize(
+    ("costs", "charge"),
+    [
+        ([], "0"),
+        (["0.1", "0.2"], "0.3"),
+        (["0.1", "nothing came of it"], "0.1"),
+        (["nothing came of it"], "0"),
+        (["0.1", "unknown"], None),
+        (["unknown", "nothing came of it"], None),
+        (["0"], "0"),
+    ],
+)
+def test_a_response_costs_what_its_calls_do_together(costs: list[str], charge: str | None) -> None:
+    calls = [
+        UpstreamCall(
+            call_id=f"a.{number}", deployment="d", provider="p", model="m", started_at=0, seconds=0,
+            usage=None if cost == "nothing came of it" else Usage(input_tokens=1),
+            cost=Decimal(cost) if cost[0].isdigit() else None,
+        )
+        for number, cost in enumerate(costs, 1)
+    ]  # fmt: skip
+    made = MESSAGES[5].model_copy(update={"calls": tuple(calls)})
+    assert isinstance(made, Outcome)
+    assert made.charge == (None if charge is None else Decimal(charge))
 
 
 def test_a_prompt_does_not_show_in_a_log() -> None:

@@ -168,6 +168,20 @@ class Fence(RuleBasedStateMachine):
                 assert self.now - self.doubted >= DOUBT
         assert not self.ended
 
+    @rule(name=CLAIMANTS, handed=ATTEMPTS)
+    def an_attempt_goes_on_for_another(self, name: str, handed: str) -> None:
+        """Whoever it goes on for has stopped by itself: nobody need be doubted, unless he is not who is known."""
+        if self.attempt(name).parts and name != self.shown:
+            return
+        free = self.shown in (None, handed) and not self.latched
+        if self.ended or name == self.shown or not free:
+            self.an_attempt_claims(name)
+            return
+        assert self.flight.claim(name, self.now, handed=handed) == "run"
+        self.shown, self.next, self.doubted = name, 0, None
+        self.heard = self.now
+        self.attempts[name] = Attempt(name, start=self.sequence)
+
     @rule(name=CLAIMANTS, life=st.booleans())
     def an_attempt_claims_until_it_knows(self, name: str, life: bool) -> None:
         """It asks, waits, and asks again; meanwhile the other may say that it lives."""
@@ -224,6 +238,23 @@ def test_a_worker_that_is_silent_loses_a_stream_of_which_nothing_was_shown() -> 
     assert one.sequence == 2
     assert one.take(part("a", 1, 2, 2), b"aaaa", 12.0) is Taken.FOREIGN
     assert one.take(part("b", 0, 2, 2), b"bbbb", 12.0) is Taken.YES
+
+
+def test_who_goes_on_for_the_attempt_that_is_shown_does_so_at_once() -> None:
+    one = flight()
+    one.take(part("a", 0, 0, 1), b"aaaa", 0.0)
+    assert one.claim("b", 0.1, handed="a") == "run"
+    assert one.sequence == 2
+    assert one.take(part("a", 1, 2, 2), b"aaaa", 0.2) is Taken.FOREIGN
+    assert one.claim("c", 0.2, handed="a") == "probe"  # the same job once more
+    assert one.take(part("b", 0, 2, 2), b"bbbb", 0.3) is Taken.YES
+    assert one.claim("c", 0.4, handed="a") == "probe"
+
+
+def test_a_stream_that_has_shown_output_is_not_handed_on() -> None:
+    one = flight()
+    one.take(part("a", 0, 0, 2, Flag.CONTENT), b"aaaa", 0.0)
+    assert one.claim("b", 0.1, handed="a") == "probe"
 
 
 def test_a_doubted_worker_that_shows_life_keeps_its_stream() -> None:

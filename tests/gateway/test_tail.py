@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic_core import from_json, to_json
 
 from tests.rig.legal import check_stream, parse_sse
-from warren import responses, sse
+from warren import objects, sse
 from warren.bus import LEDGER_ASK, LOGGED, Bus, Delivery
 from warren.bus.memory import MemoryBroker
 from warren.contracts import Fetch, Fetched, Flag, Head, Locate, Located, Logged, Message, Part, Tail, Tailed
@@ -208,7 +208,7 @@ async def test_a_gateway_that_closes_ends_nothing() -> None:
         assert await reading == events(0, 1).removesuffix(sse.DONE)
 
 
-RESPONSE = responses.blank({"model": "m", "input": "x", "background": True}, response_id="resp_1", created_at=1.0) | {
+RESPONSE = objects.blank({"model": "m", "input": "x", "background": True}, response_id="resp_1", created_at=1.0) | {
     "status": "completed",
     "completed_at": 2,
     "output": [

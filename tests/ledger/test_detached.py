@@ -45,7 +45,7 @@ from warren.contracts import (
     encode,
 )
 from warren.errors import InvalidRequest, NotFound, Overloaded
-from warren.responses import blank
+from warren.objects import blank
 from warren_ledger import batch, ends, ledger, runs
 from warren_ledger.ledger import recording
 from warren_ledger.patience import until_there
@@ -89,8 +89,9 @@ class Worker:
     async def claim(self, job: Job, attempt: str) -> Any:
         self.at.add(attempt)
         claim = Claim(
-            response_id=job.response_id, account=job.account, attempt=attempt, worker=self.bus.address, detached=True
-        )
+            response_id=job.response_id, account=job.account, attempt=attempt, worker=self.bus.address, detached=True,
+            handed=job.handed,
+        )  # fmt: skip
         return await self.bus.call(LEDGER_WRITE, claim)
 
     async def settled(self, job: Job, attempt: str) -> Claimed:
@@ -319,6 +320,26 @@ async def test_what_its_worker_does_not_know_any_more_runs_again(rig: Rig) -> No
     assert await rig.worker.settled(one, "b") == Claimed(verdict="run", sequence=4)
     assert (await rig.end(end(one.response_id, "a"))).won is False
     assert (await rig.end(end(one.response_id, "b"))).won is True
+
+
+async def test_who_goes_on_for_the_attempt_that_runs_does_so_at_once_and_only_one(rig: Rig) -> None:
+    one = await rig.started()
+    await rig.worker.bus.send(LEDGER_WRITE, part(one.response_id, "a", 0, 3, {"type": "keepalive"}))
+    await until_there(lambda: _reaches(rig, one.response_id, 3), seconds=2)
+    handed = one.model_copy(update={"handed": "a"})
+    assert await rig.worker.claim(handed, "b") == Claimed(verdict="run", sequence=4)
+    assert (await rig.worker.claim(handed, "c")).verdict == "hold"
+    assert (await rig.worker.claim(one, "d")).verdict == "hold"
+    assert (await rig.end(end(one.response_id, "a"))).won is False
+    assert (await rig.end(end(one.response_id, "b"))).won is True
+    assert (await rig.worker.claim(handed, "c")).verdict == "ended"
+
+
+async def test_output_that_was_shown_is_not_handed_on(rig: Rig) -> None:
+    one = await rig.started()
+    await rig.worker.bus.send(LEDGER_WRITE, part(one.response_id, "a", 0, 3, *list(events.whole_item(0, HELLO))[:3]))
+    await until_there(lambda: _reaches(rig, one.response_id, 5), seconds=2)
+    assert (await rig.worker.claim(one.model_copy(update={"handed": "a"}), "b")).verdict == "hold"
 
 
 async def _reaches(rig: Rig, response_id: str, number: int) -> bool | None:

@@ -278,12 +278,17 @@ async def test_deleting_does_not_hold_up_writing(rig: Rig) -> None:
 async def test_a_response_is_located(rig: Rig) -> None:
     one = outcome(status="incomplete")
     native = one.model_copy(update={"response_id": fresh(), "upstream_id": None})
+    nobodys = native.model_copy(update={"response_id": fresh(), "deployment": None})
     await rig.write(one)
     await rig.write(native)
+    await rig.write(nobodys)
     assert await rig.ask(Locate(response_id=one.response_id, account=ACCOUNT)) == Located(
         found=True, status="incomplete", held=Held(deployment="openai/gpt", upstream_id="resp_upstream")
     )
     assert await rig.ask(Locate(response_id=native.response_id, account=ACCOUNT)) == Located(
+        found=True, status="incomplete", held=Held(deployment="openai/gpt", upstream_id="")
+    )
+    assert await rig.ask(Locate(response_id=nobodys.response_id, account=ACCOUNT)) == Located(
         found=True, status="incomplete"
     )
 

@@ -77,9 +77,9 @@ def test_there_is_room_when_it_was_said_that_there_would_be(calls: list[tuple[fl
         asked = permit(str(number), tokens=tokens, rpm=rpm, tpm=tpm)
         answer = used.permit(asked, at)
         if answer.retry_after is not None:
-            later = Used.read(used.written())
-            assert later.permit(asked, at + answer.retry_after).granted
-            assert not used.permit(asked, at + answer.retry_after - 1.01 if answer.retry_after > 1.01 else at).granted
+            before, then = Used.read(used.written()), Used.read(used.written())  # to look ahead moves their clocks
+            assert not before.permit(asked, max(at, at + answer.retry_after - 1.01)).granted
+            assert then.permit(asked, at + answer.retry_after).granted
 
 
 def test_who_asks_twice_has_asked_once() -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from tests.ledger.making import ACCOUNT, Clock, call, fresh, line, outcome
-from warren.contracts import Claim, Recorded
+from warren.contracts import Claim, CostLine, Recorded, Usage
 from warren.errors import ContextLengthExceeded
 from warren_ledger import store as port
 from warren_ledger.store import Store
@@ -165,6 +165,24 @@ async def test_money_is_exact(store: Store, cost: str | None) -> None:
     [stored] = await store.calls(paid.response_id, ACCOUNT)
     assert stored == one
     assert str(stored.cost) == str(one.cost)
+
+
+async def test_what_a_cost_is_made_of_is_kept_as_it_was(store: Store) -> None:
+    one = call(
+        cost_lines=(
+            CostLine("input", Decimal(2), Decimal("1.10E-6")),
+            CostLine("seconds", Decimal("0.25"), Decimal(0)),
+        ),
+        price_source="prices.json",
+        price_date="2026-11-20",
+        unpriced=("image_generation",),
+        service_tier="flex",
+        usage=Usage(input_tokens=2, input_audio_tokens=1, tools={"web_search": 2}, stated=Decimal("0.10"), geo="us"),
+    )
+    await store.put([paid := outcome(calls=(one,))])
+    [stored] = await store.calls(paid.response_id, ACCOUNT)
+    assert stored == one
+    assert [str(line.rate) for line in stored.cost_lines] == ["0.00000110", "0"]
 
 
 async def test_a_call_is_remembered_once(store: Store) -> None:

@@ -52,7 +52,10 @@ async def called(vendor: Fake, operation: str, key: str = "AKIDEXAMPLE", path: s
     def call() -> Any:
         with client(vendor, key, path) as one:
             answer = getattr(one, operation)(**given)
-            return list(answer["stream"]) if operation == "converse_stream" else answer
+            if operation != "converse_stream":
+                return answer
+            with closing(answer["stream"]) as events:
+                return list(events)
 
     return await to_thread.run_sync(call)
 

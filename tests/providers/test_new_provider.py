@@ -13,10 +13,10 @@ from fastapi.responses import StreamingResponse
 from tests.rig import parrot
 from tests.rig.vendors import Call, Fake, chat, fake, sse
 from tests.rig.vendors.script import ANSWER
-from warren import compatible, config, responses
+from warren import compatible, config, objects
 from warren.compatible import Row
 from warren.errors import InvalidRequest
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker import providers
 from warren_worker.assembler import Assembler
 from warren_worker.dialect import Conversation
@@ -63,10 +63,10 @@ async def answered(params: dict[str, Any], environ: dict[str, str], **request: A
     assert file.reports == ()
     (deployment,) = file.deployments.values()
     asked = {"model": "m", "input": "Pretty Polly", **request}
-    assembler = Assembler(responses.blank(asked, response_id="resp_1", created_at=0), request=asked, prompt=1)
+    assembler = Assembler(objects.blank(asked, response_id="resp_1", created_at=0), request=asked, prompt=1)
     async with connect(Patience(), 1) as upstream:
         calls = Calls(upstream, "attempt", time() + 20)
-        await calls.ask(endpoint(deployment, environ), Conversation(asked, responses.items(asked["input"])), assembler)
+        await calls.ask(endpoint(deployment, environ), Conversation(asked, objects.items(asked["input"])), assembler)
     yield {**assembler.response, "dropped": calls.dropped}
 
 

@@ -12,6 +12,7 @@ repeated or lost show in the text itself. Models, their parts joined by `-`:
     drip              headers, then comments for ever
     tool              a call of the function `lookup`
     short-N           a refusal of more than N messages: they are too long; else words-3
+    policy            a filter's refusal
     …                 what `tests.rig.scripts` lists, in Chat Completions only
 """
 
@@ -76,6 +77,8 @@ class FakeProvider:
             case ["short", most] if len(call.said) > int(most):
                 message = f"This model's maximum context length is {most} messages."
                 return _refused(call, 400, message, "context_length_exceeded")
+            case ["policy"]:
+                return _refused(call, 400, "The response was filtered.", "content_filter")
         native = request.url.path.endswith("/responses")
         script = _native(call) if native else _chat(call)
         return StreamingResponse(self._journaled(call, script), media_type="text/event-stream")
@@ -95,6 +98,7 @@ async def provider() -> AsyncIterator[FakeProvider]:
     app = FastAPI()
     app.add_api_route("/v1/chat/completions", fake.answer, methods=["POST"], response_model=None)
     app.add_api_route("/v1/responses", fake.answer, methods=["POST"], response_model=None)
+    app.add_api_route("/openai/v1/responses", fake.answer, methods=["POST"], response_model=None)  # as on Azure
     bound = listen("127.0.0.1", 0)
     fake.url = f"http://127.0.0.1:{bound.getsockname()[1]}/v1"
     async with serving(app, bound, drain=0):

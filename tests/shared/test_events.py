@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.rig.legal import check_stream
 from warren.events import Fold, begin, end, failure, fold, interrupted, replay
-from warren.responses import blank
+from warren.objects import blank
 
 WORDS = st.text(max_size=12)
 STATUS = st.sampled_from(["completed", "incomplete"])

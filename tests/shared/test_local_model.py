@@ -67,6 +67,15 @@ async def test_a_seed_repeats_an_answer(client: httpx.AsyncClient) -> None:
     assert first == second
 
 
+async def test_who_sets_no_limit_can_be_set_one() -> None:
+    messages = [{"role": "user", "content": "Tell me a long story."}]
+    async with local_model.serving(most=5) as base_url, httpx.AsyncClient(base_url=base_url, timeout=60) as client:
+        for limit, tokens in (({}, 5), ({"max_tokens": 3}, 3), ({"max_tokens": 8}, 8)):
+            body = {"model": local_model.MODEL, "messages": messages, **limit}
+            answer = (await client.post("/chat/completions", json=body)).raise_for_status().json()
+            assert answer["usage"]["completion_tokens"] == tokens
+
+
 async def test_a_taken_port_is_one_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -16,7 +16,7 @@ from pydantic_core import to_json
 
 from warren import requests
 from warren.errors import InvalidRequest
-from warren.responses import blank, items
+from warren.objects import blank, items
 from warren_worker.dialect import Conversation
 from warren_worker.dialects.chat import Chat
 from warren_worker.dialects.responses import Responses

@@ -90,12 +90,12 @@ async def test_there_are_no_routes_but_these(system: System) -> None:
     async with client(system.url, None) as http:
         document = (await http.get("/openapi.json")).json()
     others = {path for path in document["paths"] if not path.startswith("/v1/")}
-    assert others <= OPEN | {path for _, path in MANAGEMENT}
+    assert others <= OPEN | {"/health"} | {path for _, path in MANAGEMENT}
     assert len(ROUTES) > 50
     assert len(MANAGEMENT) == 8 + 3 * 7 + 6
 
 
-@pytest.mark.parametrize(("method", "path"), [*ROUTES, *MANAGEMENT])
+@pytest.mark.parametrize(("method", "path"), [*ROUTES, *MANAGEMENT, ("GET", "/health")])
 async def test_no_route_opens_without_a_key_of_ours(system: System, owner: Somebody, method: str, path: str) -> None:
     async with client(system.url, None) as http:
         for key in NOT_OURS:
@@ -110,6 +110,12 @@ async def test_only_the_master_key_manages(system: System, owner: Somebody, meth
         assert code(await http.request(method, path, json={})) == (403, "permission_denied")
     async with client(system.url, KEY) as http:
         assert (await http.request(method, path, json={})).status_code in (200, 400)
+
+
+async def test_only_the_master_key_sees_how_deployments_do(system: System, owner: Somebody) -> None:
+    for key, status in ((owner.key, 403), (KEY, 200)):
+        async with client(system.url, key) as http:
+            assert (await http.get("/health")).status_code == status
 
 
 BY_ID = [(method, path) for method, path in ROUTES if "response_id" in path or "conversation_id" in path]

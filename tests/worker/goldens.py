@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.rig.legal import check_stream
 from tests.worker.telling import REQUEST, assembler, fed, wire
 from warren.errors import WarrenError
-from warren.responses import items
+from warren.objects import items
 from warren_worker.assembler import Assembler
 from warren_worker.dialect import Conversation, Dialect
 

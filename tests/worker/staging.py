@@ -36,7 +36,7 @@ from warren.contracts import (
     Surveyed,
     Withdraw,
 )
-from warren.responses import Item
+from warren.objects import Item
 from warren.seal import Sealer
 from warren_worker.handler import Worker, working
 from warren_worker.upstream import Patience

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from warren import sse
-from warren.responses import blank
+from warren.objects import blank
 from warren_worker.assembler import Assembler
 from warren_worker.dialect import Delta, Reader
 

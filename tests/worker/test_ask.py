@@ -22,8 +22,8 @@ from warren.config import PROVIDERS
 from warren.contracts import Ask, Cancel, Fetched, Held, Outcome, Rebuild, Rebuilt
 from warren.deployments import Deployment
 from warren.errors import Cancelled, DeadlineExceeded, InvalidRequest, UpstreamError, UpstreamRefused, WarrenError
+from warren.objects import Item
 from warren.params import Params
-from warren.responses import Item
 from warren.routing.groups import Groups
 from warren.routing.planning import Router
 from warren.routing.rules import Rules

@@ -4,7 +4,7 @@ import pytest
 
 from warren.config import parse
 from warren.errors import UpstreamAuth
-from warren.responses import items
+from warren.objects import items
 from warren_worker.credentials import ClientCredentials
 from warren_worker.dialect import Conversation
 from warren_worker.dialects.chat import Chat
@@ -46,6 +46,21 @@ def url(one: Endpoint) -> str:
             f"{BASE}, api_version: '2024-10-21'",
             {"AZURE_DEFAULT_RESPONSES_API_VERSION": "2025-03-01-preview"},
             f"{R}/openai/responses?api-version=2025-03-01-preview",
+        ),
+        (
+            f"{BASE}, api_version: '2024-10-21', responses_api_version: '2026-05-01'",
+            {},
+            f"{R}/openai/responses?api-version=2026-05-01",
+        ),
+        (
+            f"api_base: '{R}/openai/responses?api-version=2025-04-01-preview', api_key: k, responses_api_version: v1",
+            {},
+            f"{R}/openai/responses?api-version=2025-04-01-preview",
+        ),
+        (
+            f"{BASE}, api_version: 2025-04-01-preview, responses_api_version: latest",
+            {},
+            f"{R}/openai/v1/responses?api-version=latest",
         ),
         (f"api_base: '{R}/openai/v1/', api_key: k", {}, f"{R}/openai/v1/responses"),
         (f"api_base: '{R}/openai/v1/responses', api_key: k", {}, f"{R}/openai/v1/responses"),

@@ -16,7 +16,7 @@ from tests.rig.vendors.cohere_rules import wrong
 from tests.worker.goldens import conversation, golden, outcome_of, spoiled, stream_of
 from warren.config import Params, parse
 from warren.errors import InvalidRequest, UpstreamAuth, WarrenError
-from warren.responses import items
+from warren.objects import items
 from warren_worker import provider
 from warren_worker.dialect import Call, Conversation
 from warren_worker.dialects.cohere import Cohere
@@ -87,6 +87,17 @@ def test_who_says_nothing_is_asked_for_something() -> None:
     assert (caught.value.param, caught.value.code) == ("input", "missing_required_parameter")
 
 
+@pytest.mark.parametrize(
+    "more", [{"input": [{"role": "developer", "content": "Be."}]}, {"input": [], "instructions": "Be."}]
+)
+def test_where_there_is_no_user_what_the_system_says_is_his(more: Item) -> None:
+    body = call(**more).body
+    assert body["messages"] == [{"role": "user", "content": "Be."}]
+    asked = call(**more, text={"format": {"type": "json_object"}}).body
+    assert [message["role"] for message in asked["messages"]] == ["system", "user"]
+    assert list(wrong(asked)) == []
+
+
 def test_the_table_says_what_becomes_of_every_parameter() -> None:
     assert Cohere().parameters.keys() == NAMES.keys()
 
@@ -97,6 +108,7 @@ REFUSED: list[tuple[Item, str]] = [
     ({"tools": [{"type": "function", "name": "f"}], "text": {"format": {"type": "json_object"}}}, "text.format"),
     ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
     ({"input": [{"type": "item_reference", "id": "x"}]}, "input[0].type"),
+    ({"presence_penalty": 0.5, "frequency_penalty": 0.5}, "frequency_penalty"),
 ]
 
 

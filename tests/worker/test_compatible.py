@@ -9,7 +9,7 @@ import pytest
 from warren.compatible import ROWS
 from warren.config import PROVIDERS, parse
 from warren.errors import InvalidRequest, UpstreamAuth, UpstreamUnreachable
-from warren.responses import items
+from warren.objects import items
 from warren_worker.credentials import ClientCredentials
 from warren_worker.dialect import Call, Conversation
 from warren_worker.dialects.chat import Chat
@@ -93,6 +93,9 @@ def test_the_environments_key_goes_to_an_address_of_ones_own_too_and_to_nobody_e
         ("model: databricks/databricks-claude-sonnet-4, api_base: 'http://a'", False),
         ("model: perplexity/sonar", False),
         ("model: perplexity/openai/gpt-5", True),
+        ("model: custom_openai/x, api_base: 'http://a'", False),
+        ("model: openai_like/x, api_base: 'http://a'", False),
+        ("model: openai/x, api_base: 'http://a'", True),
     ],
 )
 def test_who_has_responses_is_asked_natively(params: str, native: bool) -> None:
@@ -115,6 +118,7 @@ def test_a_deployment_may_say_that_it_has_responses() -> None:
         ("model: hosted_vllm/x, api_base: 'http://a:8000'", "http://a:8000/v1", "/responses"),
         ("model: hosted_vllm/x, api_base: 'http://a:8000/v1/'", "http://a:8000/v1", "/responses"),
         ("model: huggingface/x, api_base: 'http://a/v1/chat/completions'", "http://a/v1", "/chat/completions"),
+        ("model: huggingface/x, api_base: 'http://a'", "http://a/v1", "/chat/completions"),
     ],
 )
 def test_addresses_are_completed_and_cut(params: str, base: str, path: str) -> None:
@@ -158,6 +162,15 @@ def test_effort_is_said_in_the_servers_way() -> None:
         assert "reasoning_effort" not in call(name, **none).body
     assert call("deepseek", **asked).body["reasoning_effort"] == "low"
     assert "reasoning_effort" not in call("zai", **asked).body
+
+
+def test_qwen_at_groq_thinks_or_not_and_never_in_its_text() -> None:
+    for effort, sent in (("none", "none"), ("low", "default"), ("high", "default")):
+        body = call("groq", "qwen/qwen3-32b", reasoning={"effort": effort}).body
+        assert (body["reasoning_effort"], body["reasoning_format"]) == (sent, "parsed")
+    plain = call("groq", "qwen/qwen3-32b").body
+    assert (plain["reasoning_format"], "reasoning_effort" in plain) == ("parsed", False)
+    assert "reasoning_format" not in call("groq", "openai/gpt-oss-120b").body
 
 
 def test_claude_at_databricks_thinks_by_a_budget_below_its_limit() -> None:
@@ -212,6 +225,21 @@ def test_mistral_is_told_in_its_own_way() -> None:
     assert "stream_options" not in made
 
 
+@pytest.mark.parametrize(
+    ("provider", "model"), [("mistral", "mistral-large-latest"), ("nvidia_nim", "mistralai/mistral-small-4-119b-2603")]
+)
+def test_mistrals_models_answer_what_tools_gave_back_before_the_user_speaks(provider: str, model: str) -> None:
+    shown = {**CALLED[3], "output": [{"type": "input_image", "image_url": "https://x.example/y.png"}]}
+    for given in ([*CALLED, {"role": "user", "content": "stop"}], [*CALLED[:3], shown]):
+        messages = call(provider, model, input=given).body["messages"]
+        assert [message["role"] for message in messages] == ["user", "assistant", "tool", "assistant", "user"]
+        assert messages[3] == {"role": "assistant", "content": "I see."}
+        others = call("groq", "llama-3.3-70b", input=given).body["messages"]
+        assert [message["role"] for message in others] == ["user", "assistant", "tool", "user"]
+    said = [*CALLED, {"role": "assistant", "content": "Rain."}, {"role": "user", "content": "c"}]
+    assert "I see." not in str(call("mistral", "mistral-large-latest", input=said).body)
+
+
 def test_an_id_that_mistral_gave_stays() -> None:
     given = [{**item, "call_id": "D681PevKs"} if "call_id" in item else item for item in CALLED]
     assert call("mistral", input=given).body["messages"][1]["tool_calls"][0]["id"] == "D681PevKs"
@@ -254,6 +282,14 @@ def test_a_web_search_is_asked_for_where_there_is_one() -> None:
     assert asked["web_search_options"] == {"search_context_size": "low", "user_location": {"country": "ES"}}
     assert "tools" not in asked
     assert call("perplexity", tools=[SEARCH], tool_choice="none").body["disable_search"] is True
+    blocked = {"type": "web_search", "filters": {"blocked_domains": ["a.example"]}}
+    assert call("perplexity", tools=[blocked]).body["search_domain_filter"] == ["-a.example"]
+    (routed,) = call("openrouter", tools=[blocked]).body["tools"]
+    assert routed["parameters"] == {"excluded_domains": ["a.example"]}
+    both = {**SEARCH, "filters": {"allowed_domains": ["b.example"], "blocked_domains": ["a.example"]}}
+    with pytest.raises(InvalidRequest) as caught:
+        call("perplexity", tools=[both])
+    assert caught.value.param == "tools[0].filters.blocked_domains"
     options = Chat(searches="web_search_options")
     with pytest.raises(InvalidRequest) as caught:
         options.call(Conversation({"model": "m", "input": "hi", "tools": [SEARCH]}, items("hi")), "x")
@@ -283,6 +319,8 @@ def test_xai_is_not_sent_what_it_refuses() -> None:
     made = body(metadata={"a": "b"}, tools=[{"type": "code_interpreter", "container": {"type": "auto"}}])
     assert "metadata" not in made
     assert made["tools"] == [{"type": "code_interpreter"}]
+    blocked = {"type": "web_search", "filters": {"blocked_domains": ["a.example"]}}
+    assert body(tools=[blocked])["tools"] == [{"type": "web_search", "filters": {"excluded_domains": ["a.example"]}}]
     assert one.parameters["metadata"] is Treatment.OURS
     with pytest.raises(InvalidRequest) as caught:
         body(tools=[FUNCTION, SEARCH])
@@ -294,6 +332,11 @@ def test_cache_breakpoints_go_to_those_who_have_them() -> None:
     told = call("openrouter", input=[{"role": "system", "content": [part]}, {"role": "user", "content": [part]}]).body
     marked = {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}
     assert [message["content"] for message in told["messages"]] == [[marked], [marked]]
+    result = {**CALLED[3], "output": [{"type": "input_text", "text": "b"}, part]}
+    told = call("openrouter", input=[*CALLED[:3], result, *[{"role": "user", "content": [part]}] * 4]).body["messages"]
+    assert told[2]["content"] == [{"type": "text", "text": "b"}, {"type": "text", "text": "a"}]
+    assert [message["content"] for message in told[3:]] == [[marked]] * 4
+    assert call("openrouter", input=[*CALLED[:3], result]).body["messages"][2]["content"][1] == marked
 
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "compatible"

@@ -22,7 +22,7 @@ from tests.worker.goldens import conversation, golden
 from tests.worker.telling import REQUEST, assembler, wire
 from warren import sse
 from warren.errors import WarrenError
-from warren.responses import items
+from warren.objects import items
 from warren_worker.dialect import Conversation, Counting
 from warren_worker.dialects.converse import Converse
 from warren_worker.facts import Facts

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.rig.vendors.converse_rules import check
 from tests.worker.telling import REQUEST
 from warren.errors import InvalidRequest
-from warren.responses import items
+from warren.objects import items
 from warren_worker.dialect import Call, Conversation
 from warren_worker.dialects.converse import Converse
 from warren_worker.facts import Facts
@@ -121,6 +121,36 @@ def test_names_of_documents_stay_what_they_were() -> None:
     long = call(Converse(), {"input": [*first, *more, *first]}).body["messages"]
     assert long[0] == short[0]
     assert long[2]["content"][0]["document"]["name"] == "a 2"
+
+
+def test_calls_that_share_an_id_are_told_apart() -> None:
+    used = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+    given_ = [{"type": "function_call_output", "call_id": "c", "output": one} for one in ("one", "two")]
+    asked = [{"role": "user", "content": "a"}, used, given_[0], used, given_[1]]
+    blocks = [block for message in call(Converse(), {"input": asked}).body["messages"] for block in message["content"]]
+    assert [block["toolUse"]["toolUseId"] for block in blocks if "toolUse" in block] == ["c", "c_2"]
+    results = {
+        block["toolResult"]["toolUseId"]: block["toolResult"]["content"] for block in blocks if "toolResult" in block
+    }
+    assert results == {"c": [{"text": "one"}], "c_2": [{"text": "two"}]}
+
+
+def test_the_last_four_breakpoints_are_marked_and_none_for_less_time_than_one_behind_it() -> None:
+    def part(text: str, ttl: str = "30m") -> Item:
+        return {"type": "input_text", "text": text, "prompt_cache_breakpoint": {"mode": "explicit", "ttl": ttl}}
+
+    asked = [{"role": "system", "content": [part("a")]}]
+    asked += [{"role": "user", "content": [part("b"), part("c"), part("d"), part("e", "12h"), part("f")]}]
+    body = call(Converse(), {"input": asked}).body
+    check("ConverseStream", "anthropic.claude-x", body, frozenset())
+    assert body["system"] == [{"text": "a"}]
+    said = [block.get("text") or block["cachePoint"].get("ttl") for block in body["messages"][0]["content"]]
+    assert said == ["b", "c", "1h", "d", "1h", "e", "1h", "f", None]
+
+
+def test_what_the_assistant_is_to_go_on_from_ends_in_no_space() -> None:
+    asked = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "It rains \n"}]
+    assert call(Converse(), {"input": asked}).body["messages"][-1]["content"] == [{"text": "It rains"}]
 
 
 def test_other_terms_for_an_effort_are_those_of_the_vendor() -> None:

@@ -12,7 +12,7 @@ from tests.rig.vendors.script import ANSWER
 from warren import errors
 from warren.config import parse
 from warren.errors import UpstreamAuth, UpstreamUnreachable, WarrenError
-from warren.responses import items
+from warren.objects import items
 from warren_worker.credentials import Aws
 from warren_worker.dialect import Conversation, Stop, Text, Tokens
 from warren_worker.dialects.chat import Chat

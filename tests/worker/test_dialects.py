@@ -23,7 +23,7 @@ from tests.worker.telling import REQUEST, assembler, fed, wire
 from warren import sse
 from warren.errors import InvalidRequest, WarrenError
 from warren.events import fold
-from warren.responses import items
+from warren.objects import items
 from warren_worker.assembler import Assembler
 from warren_worker.dialect import Call, Conversation, Dialect
 from warren_worker.dialects.chat import Chat

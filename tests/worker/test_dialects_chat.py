@@ -9,7 +9,7 @@ from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolUnio
 from pydantic import TypeAdapter
 
 from warren.errors import InvalidRequest
-from warren.responses import items
+from warren.objects import items
 from warren_worker.dialect import Call, Conversation
 from warren_worker.dialects.chat import Chat
 from warren_worker.dialects.responses import Responses
@@ -68,6 +68,12 @@ def test_a_custom_tool_becomes_a_function_of_one_text() -> None:
     assert plain["function"]["description"] == "Edits."
     assert plain["function"]["parameters"]["required"] == ["input"]
     assert strict["function"]["description"] == 'The input must match this lark grammar:\nstart: "a"'
+
+
+@pytest.mark.parametrize("given_", [None, {}, {"properties": {}}, {"type": None, "properties": {}}])
+def test_a_functions_parameters_are_an_object(given_: Any) -> None:
+    (made,) = call(tools=[{**FUNCTION, "parameters": given_}]).body["tools"]
+    assert made["function"]["parameters"] == {"type": "object", "properties": {}}
 
 
 def test_earlier_custom_calls_are_wrapped_again() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.rig.legal import check_stream
 from tests.worker.telling import assembler, fed, wire
-from warren.errors import UpstreamError
+from warren.errors import UpstreamError, UpstreamRateLimited
 from warren_worker.dialect import Conversation, Kept, UpstreamId
 from warren_worker.dialects.chat import Chat
 
@@ -93,6 +93,33 @@ def test_why_an_answer_ended_is_told(reason: str, status: str, why: str | None) 
     assert (final["status"], (final["incomplete_details"] or {}).get("reason")) == (status, why)
 
 
+def piece(call_id: str | None = None, **function: Any) -> Item:
+    return chunk(tool_calls=[{"index": 0, "id": call_id, "function": function}])
+
+
+@pytest.mark.parametrize("name", [None, ""])
+def test_a_calls_name_may_come_behind_its_id(name: str | None) -> None:
+    (call_,) = answer(piece("c", name=name), piece(name="f"), piece(arguments="{}"), chunk("tool_calls"))["output"]
+    assert (call_["call_id"], call_["name"], call_["arguments"]) == ("c", "f", "{}")
+
+
+@pytest.mark.parametrize("said", [[piece("c")], [piece("c", arguments="{}")]], ids=["id", "arguments"])
+def test_a_call_of_nothing_is_a_failure(said: list[Item]) -> None:
+    with pytest.raises(UpstreamError):
+        answer(*said, chunk("tool_calls"))
+
+
+def test_only_the_first_of_several_answers_is_read() -> None:
+    other = {"id": "x", "choices": [{"index": 1, "delta": {"content": "b"}, "finish_reason": "length"}]}
+    final = answer(chunk(content="a"), other, chunk("stop"), other)
+    assert (final["status"], final["output"][0]["content"][0]["text"]) == ("completed", "a")
+
+
+def test_an_error_may_be_the_whole_of_an_event() -> None:
+    with pytest.raises(UpstreamRateLimited):
+        answer(chunk(content="a"), {"object": "error", "message": "Slow down.", "code": 429})
+
+
 @pytest.mark.parametrize("reason", ["error", "ERROR", "MALFORMED_FUNCTION_CALL", "network_error", "unheard_of"])
 def test_an_end_that_is_a_failure_is_never_a_success(reason: str) -> None:
     with pytest.raises(UpstreamError):
@@ -146,6 +173,18 @@ def test_thoughts_between_tags_are_found_wherever_the_text_is_cut(cuts: list[int
     reasoning, message = answer(*pieces, chunk("stop"), chat=TAGGED)["output"]
     assert reasoning["content"][0]["text"] == "hm </thi nk>"
     assert message["content"][0]["text"] == "so <think>."
+
+
+def test_probabilities_are_of_the_text_behind_the_thoughts() -> None:
+    def part(content: str) -> Item:
+        made = chunk(content=content)
+        made["choices"][0]["logprobs"] = {"content": [{"token": content, "logprob": -0.5}]}
+        return made
+
+    final = answer(*map(part, ("<think>", "hm", "</think>", "It ", "rains")), chunk("stop"), chat=Chat(tags=True))
+    assert [item["type"] for item in final["output"]] == ["reasoning", "message"]
+    (said,) = final["output"][1]["content"]
+    assert (said["text"], [log["token"] for log in said["logprobs"]][-2:]) == ("It rains", ["It ", "rains"])
 
 
 @pytest.mark.parametrize(

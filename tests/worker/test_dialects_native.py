@@ -10,7 +10,7 @@ from tests.rig.legal import check_stream
 from tests.shared.test_events import HOSTED, ITEMS
 from tests.worker.telling import REQUEST, assembler, fed, wire
 from warren import events
-from warren.responses import blank
+from warren.objects import blank
 from warren_worker.dialect import Conversation
 from warren_worker.dialects.responses import Responses
 

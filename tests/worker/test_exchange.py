@@ -117,7 +117,7 @@ async def test_a_provider_that_pauses_is_asked_to_go_on() -> None:
     assert vendor.calls[0].body["messages"] == vendor.calls[1].body["messages"][:1]
     assert vendor.calls[1].body["messages"][1:] == [{"role": "assistant", "content": [TEXT, USE]}]
     assert [(call.call_id, call.usage) for call in calls.made] == [
-        ("att_1.1", Usage(input_tokens=10, output_tokens=5)),
+        ("att_1.1", Usage(input_tokens=10, output_tokens=5, tools={"web_search": 1, "web_queries": 1})),
         ("att_1.2", Usage(input_tokens=10, output_tokens=5)),
     ]
     assert [call.upstream_request_id for call in calls.made] == ["req_1", "req_2"]

@@ -12,9 +12,9 @@ from pydantic_core import to_json
 
 from tests.rig.parts import Parts, parts
 from warren import config
-from warren.bus import LEDGER_ASK, Delivery
+from warren.bus import LEDGER_ASK, LEDGER_WRITE, Delivery
 from warren.config import Config
-from warren.contracts import Message, Survey, Surveyed, UpstreamCall, Usage
+from warren.contracts import Cooldown, Message, Survey, Surveyed, UpstreamCall, Usage
 from warren.errors import Limited, UpstreamError, UpstreamQuotaExceeded, UpstreamRateLimited, WarrenError
 from warren.hearing import Hearing
 from warren.routing import cooling
@@ -142,6 +142,15 @@ async def test_who_comes_later_learns_of_a_long_cooldown_and_not_of_a_short_one(
         await until(lambda: two.board.cooling("a", time()) > 500 and board.cooling("a", time()) > 500)
         assert two.board.why("a") == "insufficient_quota"
         assert two.board.cooling("b", time()) == board.cooling("b", time()) == 0
+
+
+async def test_what_was_told_while_the_broker_was_away_is_asked_for_when_it_is_back(made: Parts) -> None:
+    async with made.ledger(), made.bus() as bus, fleets(made, 1, configuration()) as (one,):
+        await asyncio.sleep(0.5)  # it has asked
+        await bus.call(LEDGER_WRITE, Cooldown(deployment="a", until=time() + 600))
+        assert one.board.cooling("a", time()) == 0
+        one.restored()
+        await until(lambda: one.board.cooling("a", time()) > 500)
 
 
 async def test_all_know_what_all_have_to_do(made: Parts) -> None:

@@ -18,7 +18,7 @@ from tests.rig.legal import check_stream
 from tests.rig.vendors.gemini_rules import check
 from tests.worker.goldens import conversation, golden, outcome_of, spoiled, stream_of
 from warren.errors import InvalidRequest, UpstreamError
-from warren.responses import items
+from warren.objects import items
 from warren_worker.dialect import Call, Conversation, Counting, Reaching
 from warren_worker.dialects.gemini import Gemini
 from warren_worker.facts import Facts

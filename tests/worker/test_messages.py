@@ -19,7 +19,7 @@ from tests.rig.vendors.messages_rules import check
 from tests.worker.telling import REQUEST, assembler, fed, wire
 from warren import sse
 from warren.errors import WarrenError
-from warren.responses import items
+from warren.objects import items
 from warren_worker.assembler import Assembler
 from warren_worker.dialect import Call, Conversation
 from warren_worker.dialects.messages import Messages

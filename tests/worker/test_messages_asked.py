@@ -21,7 +21,7 @@ from warren.errors import (
     UpstreamRefused,
     UpstreamTimeout,
 )
-from warren.responses import items
+from warren.objects import items
 from warren_worker.dialect import Call, Conversation, Counting
 from warren_worker.dialects.messages import Messages
 from warren_worker.dialects.messages.refusals import refusal
@@ -315,6 +315,7 @@ def error(kind: str, message: str, **more: Any) -> bytes:
             error("invalid_request_error", "You have reached your specified API usage limits"),
             UpstreamQuotaExceeded,
         ),
+        (400, error("invalid_request_error", "Output blocked by content filtering policy"), UpstreamRefused),
         (401, error("authentication_error", "invalid x-api-key"), UpstreamAuth),
         (402, error("billing_error", "Pay."), UpstreamQuotaExceeded),
         (403, error("permission_error", "Not yours."), UpstreamAuth),
@@ -337,6 +338,7 @@ def error(kind: str, message: str, **more: Any) -> bytes:
 def test_its_errors_are_told_in_our_words(status: int, told: bytes, kind: type[Exception]) -> None:
     made = refusal(status, {"retry-after": "7"}, told)
     assert type(made) is kind
+    assert (made.code == "content_filter") is (b"content filtering" in told)
     if isinstance(made, UpstreamRateLimited):
         assert made.retry_after == 7
 
@@ -384,6 +386,25 @@ def test_calls_that_share_an_id_are_told_apart() -> None:
     assert [block["id"] for block in blocks if block["type"] == "tool_use"] == ["c", "c_2"]
     results = {block["tool_use_id"]: block["content"][0]["text"] for block in blocks if block["type"] == "tool_result"}
     assert results == {"c": "one", "c_2": "two"}
+
+
+def test_the_last_four_breakpoints_are_marked_and_none_for_less_time_than_one_behind_it() -> None:
+    def part(text: str, ttl: str = "30m") -> dict[str, Any]:
+        return {"type": "input_text", "text": text, "prompt_cache_breakpoint": {"mode": "explicit", "ttl": ttl}}
+
+    result = {**result_of("c", ""), "output": [part("c")]}
+    told = [
+        {"role": "developer", "content": [part("a")]},
+        {"role": "user", "content": [part("b")]},
+        call_of("c"),
+        result,
+    ]
+    told += [{"role": "user", "content": [part("d"), part("e", "12h"), part("f")]}]
+    made = body(input=told, tools=[FUNCTION])
+    assert "cache_control" not in str(made["system"])
+    assert "cache_control" not in str(made["messages"][0])
+    assert str(made["messages"][2:]).count("'ttl': '1h'") == 3
+    assert made["messages"][-1]["content"][-1]["cache_control"] == {"type": "ephemeral"}
 
 
 def test_a_search_that_was_given_up_is_left_out_once_the_conversation_goes_on() -> None:

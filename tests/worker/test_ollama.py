@@ -19,7 +19,7 @@ from tests.rig.vendors.ollama_rules import wrong
 from tests.worker.goldens import conversation, golden, outcome_of, spoiled, stream_of
 from warren.config import parse
 from warren.errors import InvalidRequest, UpstreamAuth, WarrenError
-from warren.responses import items
+from warren.objects import items
 from warren_worker import provider
 from warren_worker.dialect import Call, Conversation, Text, Thought
 from warren_worker.dialects.ollama import Ollama

@@ -4,7 +4,7 @@ import pytest
 
 from warren.config import parse
 from warren.errors import UpstreamAuth, UpstreamUnreachable
-from warren.responses import items
+from warren.objects import items
 from warren_worker.dialect import Conversation
 from warren_worker.dialects.chat import Chat
 from warren_worker.dialects.responses import Responses

@@ -11,7 +11,7 @@ from warren import ids
 from warren.blobs import INLINE
 from warren.contracts import Claim, Held, Message, Outcome, Rebuild, Rebuilt, Withdraw
 from warren.errors import LedgerUnavailable
-from warren.responses import Item
+from warren.objects import Item
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ from tests.worker.staging import Stage, stage
 from warren import ids
 from warren.bus import jobs
 from warren.contracts import Cancel, Chunks, Claim, Claimed, Flag, Job, Outcome, Ping, Pong
-from warren.responses import Item
+from warren.objects import Item
 
 pytestmark = pytest.mark.anyio
 

@@ -2,17 +2,29 @@
 would be charged to have room for it. What it may cost is held there until its outcome is recorded.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from time import time
 from typing import Any
 
+import structlog
 from starlette.requests import HTTPConnection
 
 from warren import scopes
 from warren.bus import LEDGER_ASK
 from warren.config import Deployment
-from warren.contracts import Knobs, Party, Payer, Reservation, Reserve, Reserved, Unreserve
+from warren.contracts import (
+    Knobs,
+    Limits,
+    Party,
+    Payer,
+    Permit,
+    Permitted,
+    Reservation,
+    Reserve,
+    Reserved,
+)
 from warren.errors import EndUserBlocked, Forbidden, LedgerUnavailable, ModelNotFound, WarrenError
 from warren.routing.knobs import UNSAID
 from warren_gateway import endusers, estimating
@@ -20,9 +32,12 @@ from warren_gateway.auth import Caller
 from warren_gateway.creating import Prepared
 from warren_gateway.gateway import Gateway
 
+log = structlog.get_logger("warren.gateway")
+
 _MARGIN = 120.0
 """Seconds behind a deadline in which an outcome may still come."""
-Cost = Callable[[Deployment], Decimal | None]
+_Budget = tuple[str, Decimal, str | None]
+"""Its name, its limit, and how long its period is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +49,7 @@ class Asked:
     deadline: float
     size: int
     """Bytes of its body."""
-    tags: tuple[str, ...] = ()
+    knobs: Knobs = UNSAID
 
 
 def permit(gateway: Gateway, connection: HTTPConnection, model: str, knobs: Knobs = UNSAID) -> None:
@@ -66,7 +81,7 @@ async def admit(gateway: Gateway, connection: HTTPConnection, wanted: Any, prepa
         WarrenError: why it may not run; it is freed.
     """
     job = prepared.job
-    asked = Asked(job.response_id, job.plan, job.deadline, len(job.payload), job.knobs.tags)
+    asked = Asked(job.response_id, job.plan, job.deadline, len(job.payload), job.knobs)
     try:
         payer, plan = await pay(gateway, connection, wanted, asked)
     except BaseException:
@@ -76,7 +91,10 @@ async def admit(gateway: Gateway, connection: HTTPConnection, wanted: Any, prepa
         return prepared
     (first,) = _deployments(gateway, wanted.model, plan[:1])
     provider = prepared.provider if plan[0] == job.plan[0] else first.provider
-    return Prepared(job.model_copy(update={"payer": payer, "plan": plan}), provider)
+    changes: dict[str, Any] = {"payer": payer, "plan": plan}
+    if job.walked is not None:
+        changes["walked"] = job.walked.model_copy(update={"plan": plan})
+    return Prepared(job.model_copy(update=changes), provider)
 
 
 async def pay(gateway: Gateway, connection: HTTPConnection, wanted: Any, asked: Asked) -> tuple[Payer, tuple[str, ...]]:
@@ -86,22 +104,26 @@ async def pay(gateway: Gateway, connection: HTTPConnection, wanted: Any, asked: 
         WarrenError: why it may not run; nothing is held.
     """
     caller = gateway.keys.caller(connection)
-    name = endusers.named(connection.headers, wanted, gateway.config.spending)
+    name = endusers.named(connection.headers, wanted, gateway.config.spending, asked.knobs.user)
     end_user = await gateway.parties.end_user(name) if name else None
     if end_user is not None and end_user.blocked:
         raise EndUserBlocked("This end user is blocked.", param="user")
-    key, tags = ("", asked.tags) if caller.key is None else (caller.key.id, (*caller.key.tags, *asked.tags))
-    payer = Payer(key=key, end_user=name, tags=tuple(dict.fromkeys(tags)))
+    key, tags = ("", ()) if caller.key is None else (caller.key.id, caller.key.tags)
+    payer = Payer(key=key, end_user=name, tags=tuple(dict.fromkeys((*tags, *asked.knobs.tags))))
+    budgets = list(_budgets(gateway, caller, name, end_user))
+    limits = Limits() if caller.key is None else _limits(caller.key)
     deployments = _deployments(gateway, wanted.model, asked.plan)
-    limits = list(_limits(gateway, caller, name, end_user))
-    if not limits and not any(deployment.params.max_budget is not None for deployment in deployments):
+    if not budgets and not limits and not any(one.params.max_budget is not None for one in deployments):
         return payer, asked.plan
     tokens = estimating.input_tokens(wanted, asked.size), estimating.output_tokens(wanted)
-    costs = {one.id: _cost(gateway, one, tokens) for one in deployments}
-    reservations = [*_together(limits, costs.values()), *_apart(deployments, costs)]
-    plan = tuple(id_ for id_ in asked.plan if costs[id_] is not None)
-    budgets, plan = await _reserve(gateway, asked, plan, reservations)
-    return payer.model_copy(update={"budgets": budgets}), plan
+    if limits:
+        payer = payer.model_copy(update={"limits": (f"key:{key}",)})
+        await _permitted(gateway, asked, payer, limits, estimating.likely_tokens(wanted, asked.size))
+    try:
+        return await _reserved(gateway, asked, payer, budgets, deployments, tokens)
+    except BaseException:
+        await gateway.dispatch.unreserve(asked.response_id, payer)
+        raise
 
 
 def _deployments(gateway: Gateway, model: str, plan: Iterable[str]) -> list[Deployment]:
@@ -110,33 +132,72 @@ def _deployments(gateway: Gateway, model: str, plan: Iterable[str]) -> list[Depl
     return [group.get(id_) or gateway.config.deployments[id_] for id_ in plan]
 
 
-async def _reserve(
-    gateway: Gateway, asked: Asked, plan: tuple[str, ...], reservations: list[Reservation]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    wanted = tuple(one.budget for one in reservations)
-    question = Reserve(response_id=asked.response_id, until=asked.deadline + _MARGIN, reservations=tuple(reservations))
+async def _permitted(gateway: Gateway, asked: Asked, payer: Payer, limits: Limits, tokens: int) -> None:
+    """Count it against the limits of its key. While the ledger is away, nobody counts.
+
+    Raises:
+        WarrenError: 429 `rate_limit_exceeded`.
+    """
+    question = Permit(
+        permit_id=asked.response_id,
+        deployment=payer.limits[0],
+        limits=limits,
+        tokens=min(tokens, limits.tpm or 0),
+        seconds=asked.deadline + _MARGIN - time(),
+    )
     try:
         answer = await gateway.ask_ledger(LEDGER_ASK, question)
     except LedgerUnavailable:
-        await unreserve(gateway, asked.response_id, wanted)  # it may be held all the same
+        log.warning("the limits of a key cannot be looked at", key=payer.key)
+        return
+    assert isinstance(answer, Permitted)
+    if not answer.granted:
+        wait = 60.0 if answer.retry_after is None else answer.retry_after
+        raise _limited("This API key has reached its rate limit.", "rate_limit_exceeded", "rate_limit_error", wait)
+
+
+async def _reserved(
+    gateway: Gateway,
+    asked: Asked,
+    payer: Payer,
+    budgets: list[_Budget],
+    deployments: list[Deployment],
+    tokens: tuple[int, int],
+) -> tuple[Payer, tuple[str, ...]]:
+    """Have the most that it may cost held in all these budgets.
+
+    Raises:
+        WarrenError: one of them has not enough left; nothing is held.
+    """
+    costs = {one.id: _cost(gateway, one, tokens) for one in deployments}
+    known = [one for one in deployments if costs[one.id] is not None or not (budgets or one.params.max_budget)]
+    if not known:
+        raise Forbidden("The price of this model is not known, so nothing of it fits a budget.", code="price_unknown")
+    wanted = (*_together(budgets, costs.values()), *_apart(known, costs))
+    plan = tuple(one.id for one in known)
+    if not wanted:
+        return payer, plan
+    held = payer.model_copy(update={"budgets": tuple(one.budget for one in wanted)})
+    question = Reserve(response_id=asked.response_id, until=asked.deadline + _MARGIN, reservations=wanted)
+    try:
+        answer = await gateway.ask_ledger(LEDGER_ASK, question)
+    except LedgerUnavailable:
+        await gateway.dispatch.unreserve(asked.response_id, held)  # it may be held all the same
         raise
     assert isinstance(answer, Reserved)
-    budgets = tuple(budget for budget in wanted if budget not in answer.refused)
+    held = held.model_copy(update={"budgets": tuple(one for one in held.budgets if one not in answer.refused)})
     plan = tuple(id_ for id_ in plan if f"deployment:{id_}" not in answer.refused)
     if not plan:
-        await unreserve(gateway, asked.response_id, budgets)
-        raise _used_up()
-    return budgets, plan
+        await gateway.dispatch.unreserve(asked.response_id, held)
+        raise _limited("A budget is used up.", "insufficient_quota", "insufficient_quota", None)
+    return held, plan
 
 
-async def unreserve(gateway: Gateway, response_id: str, budgets: tuple[str, ...]) -> None:
-    """Let go of what is held for what will not run. If that cannot be said, it lapses."""
-    await gateway.dispatch.unreserve(Unreserve(response_id=response_id, budgets=budgets))
+def _limits(key: Party) -> Limits:
+    return Limits(rpm=key.rpm_limit, tpm=key.tpm_limit, parallel=key.max_parallel_requests)
 
 
-def _limits(
-    gateway: Gateway, caller: Caller, name: str, end_user: Party | None
-) -> Iterator[tuple[str, Decimal, str | None]]:
+def _budgets(gateway: Gateway, caller: Caller, name: str, end_user: Party | None) -> Iterator[_Budget]:
     """The budgets of all that a request is charged to, whichever deployment serves it."""
     spending = gateway.config.spending
     for party in (caller.key, end_user, caller.holder):
@@ -148,15 +209,11 @@ def _limits(
         yield "global", spending.max_budget, spending.budget_duration
 
 
-def _together(
-    limits: Iterable[tuple[str, Decimal, str | None]], costs: Iterable[Decimal | None]
-) -> Iterator[Reservation]:
+def _together(budgets: Iterable[_Budget], costs: Iterable[Decimal | None]) -> Iterator[Reservation]:
     """In budgets that pay for whichever deployment it will be: the most that any of them may cost."""
-    known = [cost for cost in costs if cost is not None]
-    if not known:
-        raise Forbidden("The price of this model is not known, so nothing of it fits a budget.", code="price_unknown")
-    for budget, limit, duration in limits:
-        yield Reservation(budget=budget, amount=max(known), limit=limit, duration=duration)
+    most = max((cost for cost in costs if cost is not None), default=Decimal(0))
+    for budget, limit, duration in budgets:
+        yield Reservation(budget=budget, amount=most, limit=limit, duration=duration)
 
 
 def _apart(deployments: Iterable[Deployment], costs: dict[str, Decimal | None]) -> Iterator[Reservation]:
@@ -178,7 +235,7 @@ def _cost(gateway: Gateway, deployment: Deployment, tokens: tuple[int, int]) -> 
     return gateway.config.spending.unknown_price if cost is None else cost
 
 
-def _used_up() -> WarrenError:
-    error = WarrenError("A budget is used up.", code="insufficient_quota", status=429)
-    error.type = "insufficient_quota"
+def _limited(message: str, code: str, type_: str, retry_after: float | None) -> WarrenError:
+    error = WarrenError(message, code=code, status=429, retry_after=retry_after)
+    error.type = type_
     return error

@@ -1,8 +1,8 @@
 """Who is asking, and what he may ask for.
 
 Every route but health and the description needs a key: `authenticated` runs before it, or `mastered` where only the
-master key will do. They are the only places where that is decided; a route that neither has seen has no caller, and
-`account` refuses.
+master key will do, or `operating`. They are the only places where that is decided; a route that none of them has seen
+has no caller, and `account` refuses.
 """
 
 import hmac
@@ -119,6 +119,14 @@ async def mastered(request: Request) -> None:
     keys_: Keys = request.app.state.gateway.keys
     await keys_.authenticate(request, scopes.MANAGEMENT)
     keys_.require_master(request)
+
+
+async def operating(request: Request) -> None:
+    """Runs before what is told to operators: to who has the master key, or to everybody where none is needed."""
+    keys_: Keys = request.app.state.gateway.keys
+    caller = await keys_.authenticate(request, scopes.MANAGEMENT)
+    if caller.key is not None:
+        raise Forbidden("Only the master key may do this.")
 
 
 def _admitted(known: Identified, route: str) -> Caller:

@@ -22,8 +22,8 @@ from warren.errors import (
     RequestTooLarge,
     WarrenError,
 )
+from warren.objects import TERMINAL
 from warren.requests import CreateResponse
-from warren.responses import TERMINAL
 from warren.routing.knobs import UNSAID
 from warren.routing.planning import Wish
 from warren.routing.walk import Walk

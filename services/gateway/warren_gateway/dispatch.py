@@ -22,6 +22,7 @@ from warren.contracts import (
     Job,
     Leave,
     Message,
+    Payer,
     Ping,
     Pong,
     Resume,
@@ -163,8 +164,7 @@ class Dispatch:
 
     async def _free(self, job: Job) -> None:
         """If this fails the lock runs out by itself."""
-        if job.payer.budgets:
-            await self.unreserve(Unreserve(response_id=job.response_id, budgets=job.payer.budgets))
+        await self.unreserve(job.response_id, job.payer)
         if job.conversation is None or job.detached:  # that of a detached one the ledger locks
             return
         leave = Leave(conversation_id=job.conversation, account=job.account, response_id=job.response_id)
@@ -173,12 +173,15 @@ class Dispatch:
         except WarrenError as error:
             log.warning("a conversation stays locked for a while", response_id=job.response_id, error=error.code)
 
-    async def unreserve(self, message: Unreserve) -> None:
-        """If this fails the reservation lapses by itself."""
+    async def unreserve(self, response_id: str, payer: Payer) -> None:
+        """Let go of what is held for what will not run. If this fails it lapses by itself."""
+        if not payer.owes:
+            return
         try:
-            await self._bus.send(LEDGER_WRITE, message)
+            unreserve = Unreserve(response_id=response_id, budgets=payer.budgets, limits=payer.limits)
+            await self._bus.send(LEDGER_WRITE, unreserve)
         except WarrenError as error:
-            log.warning("a reservation stays for a while", response_id=message.response_id, error=error.code)
+            log.warning("a reservation stays for a while", response_id=response_id, error=error.code)
 
     def _take(self, chunks: Chunks) -> None:
         now = monotonic()

@@ -5,9 +5,10 @@ import json
 import os
 import secrets
 import sys
+import tempfile
 import urllib.request
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -34,6 +35,8 @@ from warren_worker.handler import working
 from warren_worker.sealing import sealer
 from warren_worker.upstream import Patience
 
+_LAST_WORDS = 1.0
+"""Seconds for what the gateway ends at the drain deadline to be told and recorded."""
 QUESTION = "Say hello in one short sentence."
 
 
@@ -100,6 +103,8 @@ async def main(settings: UpSettings, stop: asyncio.Event) -> None:
 async def embedded(config: Config, settings: UpSettings, reloader: Reloader | None = None) -> AsyncIterator[str]:
     """The three services on one memory bus and one SQLite file, while open; gives the base URL. With a `reloader`, by
     whichever configuration is in force.
+
+    `settings.drain` may still be changed before it closes.
     """
     data = settings.data.expanduser()
     try:
@@ -107,7 +112,7 @@ async def embedded(config: Config, settings: UpSettings, reloader: Reloader | No
     except OSError as error:
         raise Complaint(f"--data {data}: {error.strerror}") from None
     if settings.secret is None:
-        settings = settings.model_copy(update={"secret": SecretStr(_secret(data / "secret"))})
+        settings.secret = SecretStr(_secret(data / "secret"))
     broker = MemoryBroker()
     async with (
         SqliteStore.open(data / "warren.db") as store,
@@ -122,7 +127,7 @@ async def embedded(config: Config, settings: UpSettings, reloader: Reloader | No
                 store, all_of(settings.request_log, config.callbacks, config.environ(os.environ)), settings.log_content
             ),
         ),
-        drained(settings.drain) as stack,
+        drained(lambda: settings.drain + _LAST_WORDS) as stack,
     ):
         worker = await stack.enter_async_context(
             working(
@@ -170,14 +175,15 @@ async def _config(settings: UpSettings, stack: AsyncExitStack) -> Config:
 
 
 def _secret(path: Path) -> str:
-    """This data directory's own secret, made the first time."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text()
-    with os.fdopen(descriptor, "w") as file:
-        file.write(made := secrets.token_hex(32))
-    return made
+    """This data directory's own secret, made the first time. Several processes may come first: one of them does."""
+    if not path.exists():
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix="secret-")
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32))
+        with suppress(FileExistsError):
+            os.link(name, path)  # whole, or not at all
+        Path(name).unlink()
+    return path.read_text()
 
 
 def _ask(url: str, key: str) -> str:

@@ -11,7 +11,7 @@ from warren.blobs import INLINE, deposit
 from warren.bus import LEDGER_WRITE, Bus
 from warren.contracts import Job, Outcome, Recorded
 from warren.errors import WarrenError
-from warren.responses import Item, blank
+from warren.objects import Item, blank
 
 log = structlog.get_logger("warren.gateway")
 

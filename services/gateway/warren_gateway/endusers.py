@@ -10,13 +10,13 @@ HEADERS = ("x-litellm-customer-id", "x-litellm-end-user-id")
 LONGEST = 512
 
 
-def named(headers: Mapping[str, str], wanted: Any, spending: Spending) -> str:
-    """Who is named; empty if nobody is.
+def named(headers: Mapping[str, str], wanted: Any, spending: Spending, told: str | None = None) -> str:
+    """Who is named; empty if nobody is. `told` is what `litellm_metadata` says.
 
     Raises:
         InvalidRequest: somebody must be named, or the name is too long.
     """
-    for where, name in _places(headers, wanted, spending):
+    for where, name in _places(headers, wanted, spending, told):
         if name:
             if len(name) > LONGEST:
                 raise InvalidRequest(
@@ -30,10 +30,13 @@ def named(headers: Mapping[str, str], wanted: Any, spending: Spending) -> str:
     return ""
 
 
-def _places(headers: Mapping[str, str], wanted: Any, spending: Spending) -> Iterator[tuple[str, str | None]]:
+def _places(
+    headers: Mapping[str, str], wanted: Any, spending: Spending, told: str | None
+) -> Iterator[tuple[str, str | None]]:
     configured = () if spending.user_header_name is None else (spending.user_header_name,)
     for header in (*HEADERS, *spending.customer_headers, *configured):
         yield header, headers.get(header)
     yield "user", getattr(wanted, "user", None)
+    yield "litellm_metadata.user", told
     yield "metadata.user_id", (getattr(wanted, "metadata", None) or {}).get("user_id")
     yield "safety_identifier", getattr(wanted, "safety_identifier", None)

@@ -5,12 +5,13 @@ What it will have used is known when it has ended; until then its budget must ha
 
 from typing import Any
 
-from warren.responses import Item
+from warren.objects import Item
 
 CARRIED = 32_768
 """Tokens that a conversation brings along: the gateway has not seen it."""
 UNLIMITED = 32_768
 """Tokens of an answer that no limit was set to."""
+_USUAL = 1024
 _BYTES = 2
 """Of a token: texts have four, code three, numbers and what is not Latin about two."""
 _MEDIUM = 16_384
@@ -28,6 +29,11 @@ def input_tokens(wanted: Any, size: int) -> int:
 def output_tokens(wanted: Any) -> int:
     limit = getattr(wanted, "max_output_tokens", None)
     return UNLIMITED if limit is None else int(limit)
+
+
+def likely_tokens(wanted: Any, size: int) -> int:
+    """What it is likely to use, for limits of tokens: what it has used counts instead as soon as it is known."""
+    return size // (2 * _BYTES) + min(output_tokens(wanted), _USUAL)
 
 
 def _weight(value: Item | list[Any] | Any) -> int:

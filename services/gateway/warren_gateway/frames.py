@@ -7,8 +7,8 @@ from pydantic_core import from_json, to_json
 
 from warren import requests
 from warren.errors import InvalidRequest, WarrenError
+from warren.objects import Item, blank, items
 from warren.requests.items import kind
-from warren.responses import Item, blank, items
 from warren.routing import knobs as steering
 from warren_gateway.orders import Order
 
@@ -89,8 +89,9 @@ def order(data: bytes, message: Item, model: str | None) -> Order:
     if message.get("model") is None and model is not None:
         message = {**message, "model": model}
         nested = message
-    knobs, data = steering.taken(to_json(message) if isinstance(nested, dict) else data)
-    frame = requests.frame(data)
+    message = dict(message)
+    knobs, changed = steering.taken(message)
+    frame = requests.frame(to_json(message) if changed or isinstance(nested, dict) else data)
     return Order(frame.wanted, frame.body, frame.generate, knobs)
 
 

@@ -1,15 +1,16 @@
 """What the routes work with."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from time import monotonic
+from functools import partial
+from time import monotonic, time
 
 from fastapi import Request
 
 from warren.bus import LEDGER_ASK, Bus
 from warren.config import Config, Deployment
-from warren.contracts import Message, Ping, Pong
+from warren.contracts import Message, Ping, Pong, Usage
+from warren.costs import Prices, Served
 from warren.errors import BusUnavailable, CallTimeout, LedgerUnavailable, Overloaded, WarrenError
 from warren.ids import Signer
 from warren.routing.board import Board
@@ -23,19 +24,6 @@ from warren_gateway.tail import Logs
 _LEDGER_PATIENCE = 8.0  # it waits up to three seconds itself for an outcome that is on its way
 _STATES_FRESH = 2.0
 _PING_PATIENCE = 1.0
-
-
-Price = Callable[[Deployment, int, int], Decimal | None]
-"""What so many tokens, in and out, cost of a deployment at the most, in US dollars; None if nobody knows."""
-
-
-def priced(deployment: Deployment, input_tokens: int, output_tokens: int) -> Decimal | None:
-    """By what the configuration says of the deployment itself."""
-    prices = {**(deployment.info.model_extra or {}), **(deployment.params.model_extra or {})}
-    rates = prices.get("input_cost_per_token"), prices.get("output_cost_per_token")
-    if None in rates:
-        return None
-    return Decimal(str(rates[0])) * input_tokens + Decimal(str(rates[1])) * output_tokens
 
 
 @dataclass(slots=True)
@@ -52,9 +40,9 @@ class Gateway:
     request_timeout: float
     background_timeout: float
     websocket_seconds: float = 3600.0
-    price: Price = priced
     board: Board = field(default_factory=Board)
     """How deployments do, as far as it is known here."""
+    prices: Prices = field(default_factory=Prices)
     room: Room = field(default_factory=lambda: Room(256 * 1024 * 1024))
     draining: bool = False
     _states: dict[str, str] = field(default_factory=dict)
@@ -62,7 +50,12 @@ class Gateway:
 
     @property
     def router(self) -> Router:
-        return Router(self.config.groups, self.config.rules, self.board)
+        return Router(self.config.groups, self.config.rules, self.board, rate=partial(self.prices.rate, at=time()))
+
+    def price(self, deployment: Deployment, input_tokens: int, output_tokens: int) -> Decimal | None:
+        """What so many tokens of a deployment cost, in US dollars; None if nobody knows."""
+        usage = Usage(input_tokens=input_tokens, output_tokens=output_tokens)
+        return self.prices.bill(deployment, usage, Served(at=time())).amount
 
     def owns(self, account: str, id_: str, prefix: str) -> bool:
         """Whether this account was given this id, and for something of this kind."""

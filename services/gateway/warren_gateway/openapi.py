@@ -199,6 +199,7 @@ def _document(models: tuple[str, ...]) -> Json:
         answer = {"description": "Yes.", "content": _json("Health")}
         down = {"503": {"description": "No.", "content": _json("Health")}} if "readiness" in path else {}
         paths[path] = {"get": {"summary": summary, "security": [], "responses": {"200": answer, **down}}}
+    paths["/health"] = {"get": _deployments()}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Warren", "version": warren.__version__},
@@ -207,6 +208,16 @@ def _document(models: tuple[str, ...]) -> Json:
         "components": {
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
             "schemas": bodies.schemas | SHAPES,
+        },
+    }
+
+
+def _deployments() -> Json:
+    return {
+        "summary": "How deployments do: what background checks found, and who is left alone at the moment.",
+        "responses": {
+            "200": {"description": "What is known.", "content": {"application/json": {"schema": {"type": "object"}}}},
+            "401": {"description": "There is no key, or it is none of ours.", "content": _json("Error")},
         },
     }
 

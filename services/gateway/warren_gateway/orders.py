@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pydantic_core import to_json
+
 from warren import requests
 from warren.contracts import Knobs
 from warren.requests import CreateResponse
@@ -31,5 +33,6 @@ def order(body: bytes, headers: Mapping[str, str] | None = None) -> Order:
     Raises:
         InvalidRequest: it is no request.
     """
-    knobs, plain = steering.taken(body, headers)
-    return Order(requests.create(plain), plain, knobs=knobs)
+    given = requests.read(body)
+    knobs, changed = steering.taken(given, headers)
+    return Order(requests.checked(given), to_json(given) if changed else body, knobs=knobs)

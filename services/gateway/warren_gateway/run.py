@@ -1,6 +1,7 @@
 """A gateway, from its settings to a listening socket."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -9,6 +10,8 @@ from warren.bus import Bus
 from warren.config import Config
 from warren.hearing import Hearing
 from warren.ids import Signer
+from warren.outbound import PUBLIC
+from warren.pricing import kept
 from warren.reloading import Enact, Reloader
 from warren.routing import cooling
 from warren.routing.board import Board
@@ -37,13 +40,15 @@ async def gateway(
     guard(settings.host, key)
     bound = listen(settings.host, settings.port)
     secrets = secret_keys(settings.secret, key)
-    board = Board(cooling.terms(config.rules, config.deployments.values()).get)
+    board = Board()
+    _configure(board, config)
     ears = Hearing(bus, board)
     async with (
         dispatching(bus, ears.restored) as dispatch,
         following(bus) as logs,
         knowing(bus, secrets) as parties,
         ears.open(),
+        kept(config.price_file, os.environ, PUBLIC) as prices,
     ):
         state = Gateway(
             bus=bus,
@@ -57,6 +62,7 @@ async def gateway(
             background_timeout=settings.background_timeout,
             websocket_seconds=settings.websocket_seconds,
             board=board,
+            prices=prices,
             room=Room(settings.body_memory * 1024 * 1024),
         )
         if reloader is not None:
@@ -77,10 +83,15 @@ def _prepare(state: Gateway, settings: HttpSettings, config: Config) -> Enact:
 
     def enact() -> None:
         state.config = config
-        state.board.configure(cooling.terms(config.rules, config.deployments.values()).get)
+        _configure(state.board, config)
         state.keys = Keys(key, state.parties)
 
     return enact
+
+
+def _configure(board: Board, config: Config) -> None:
+    terms = cooling.terms(config.rules, config.deployments.values())
+    board.configure(terms.get, by_checks=config.rules.health_check_routing)
 
 
 async def _end_late(dispatch: Dispatch, logs: Logs, drain: float) -> None:

@@ -17,8 +17,8 @@ from warren import sse, telemetry
 from warren.bus import LEDGER_ASK
 from warren.contracts import Head, Rebuild, Rebuilt
 from warren.errors import InvalidRequest, NotFound, Overloaded, PreviousNotFound, WarrenError
+from warren.objects import Item
 from warren.requests.limits import LARGEST
-from warren.responses import Item
 from warren_gateway import creating, frames, repeated
 from warren_gateway.admitting import admit, permit
 from warren_gateway.flight import Flight

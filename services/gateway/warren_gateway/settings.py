@@ -58,7 +58,7 @@ def master_key(settings: HttpSettings, config: Config, environ: Mapping[str, str
         return settings.master_key.get_secret_value()
     if config.master_key is None:
         return None
-    key = config.master_key.resolve(environ)
+    key = config.master_key.resolve(config.environ(environ))
     if not key:
         raise Complaint(f"general_settings.master_key: {config.master_key.variable} is not set")
     return key

@@ -18,7 +18,7 @@ from warren import events, sse
 from warren.bus import LEDGER_ASK, LOGGED, Bus
 from warren.contracts import Fetch, Fetched, Flag, Head, Locate, Located, Logged, Message, Part, Tail, Tailed
 from warren.errors import LedgerUnavailable, NotFound, Overloaded, Unavailable
-from warren.responses import TERMINAL
+from warren.objects import TERMINAL
 
 POLL = 2.0
 """Seconds after which is looked without a nudge."""

@@ -25,7 +25,7 @@ One = TypeVar("One", Outcome, Chunks)
 
 
 class Settles(Protocol):
-    """What an outcome means for its conversation, or for budgets."""
+    """What an outcome means for its conversation, or for who pays."""
 
     async def settle(self, outcome: Outcome, won: bool) -> None: ...
 
@@ -35,20 +35,20 @@ class Batcher:
     away, all wait.
     """
 
-    def __init__(self, bus: Bus, store: Store, conversations: Settles, budgets: Settles) -> None:
+    def __init__(self, bus: Bus, store: Store, conversations: Settles, charging: Settles) -> None:
         self._bus = bus
         self._store = store
         self._conversations = conversations
-        self._budgets = budgets
+        self._charging = charging
         self._waiting: deque[tuple[Waits, Waiter]] = deque()
         self._come = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, bus: Bus, store: Store, conversations: Settles, budgets: Settles) -> AsyncIterator[Self]:
+    async def open(cls, bus: Bus, store: Store, conversations: Settles, charging: Settles) -> AsyncIterator[Self]:
         """A batcher that writes for as long as this is open."""
-        batcher = cls(bus, store, conversations, budgets)
+        batcher = cls(bus, store, conversations, charging)
         writing = asyncio.create_task(batcher._write())
         try:
             yield batcher
@@ -122,7 +122,7 @@ class Batcher:
     async def _put(self, batch: Sequence[tuple[Outcome, Waiter]]) -> None:
         answers = await until_up(lambda: self._store.put([outcome for outcome, _ in batch]))
         for (outcome, done), answer in zip(batch, answers, strict=True):
-            if outcome.conversation is None and not outcome.payer.budgets:
+            if outcome.conversation is None and not outcome.payer.owes:
                 _settle(done, answer)
             else:
                 self._spawn(self._finish(outcome, done, answer))
@@ -130,8 +130,8 @@ class Batcher:
     async def _finish(self, outcome: Outcome, done: Waiter, answer: Recorded) -> None:
         """An outcome is answered when its conversation is as it makes it, and it is charged."""
         try:
-            if outcome.payer.budgets:
-                await until_up(lambda: self._budgets.settle(outcome, answer.won))
+            if outcome.payer.owes:
+                await until_up(lambda: self._charging.settle(outcome, answer.won))
             if outcome.conversation is not None:
                 await until_up(lambda: self._conversations.settle(outcome, answer.won))
         except Exception as error:  # noqa: BLE001 - it goes back to its queue

@@ -16,6 +16,7 @@ from functools import partial
 import structlog
 
 from warren.contracts import Done, Outcome, Reservation, Reserve, Reserved, Unreserve, UpstreamCall
+from warren.durations import renewed
 from warren.errors import LedgerUnavailable, WarrenError
 from warren_ledger.book import Book
 from warren_ledger.store.entries import Entries, Entry
@@ -24,6 +25,7 @@ log = structlog.get_logger("warren.ledger")
 
 _ROUND = 5.0
 _TRIES = 50
+_PAUSES = (0.02, 0.08, 0.2)
 Change = Callable[[Book], Book]
 
 
@@ -48,7 +50,7 @@ class Budgets:
         refused: list[str] = []
         for at, wanted in enumerate(asked.reservations):
             try:
-                await self._change(wanted.budget, partial(_reserved, asked=asked, wanted=wanted))
+                await self._hold(asked, wanted)
             except _Exceeded as exceeded:
                 if wanted.needed:
                     made = [one.budget for one in asked.reservations[:at] if one.budget not in refused]
@@ -56,6 +58,21 @@ class Budgets:
                     raise exceeded.error from None
                 refused.append(wanted.budget)
         return Reserved(refused=tuple(refused))
+
+    async def _hold(self, asked: Reserve, wanted: Reservation) -> None:
+        """What is held for others may be free in a moment: who has seen the end of a response may come before it is
+        charged.
+        """
+        for pause in _PAUSES:
+            try:
+                await self._change(wanted.budget, partial(_reserved, asked=asked, wanted=wanted))
+            except _Exceeded as exceeded:
+                if not exceeded.soon:
+                    raise
+                await asyncio.sleep(pause)
+            else:
+                return
+        await self._change(wanted.budget, partial(_reserved, asked=asked, wanted=wanted))
 
     async def unreserve(self, asked: Unreserve) -> Done:
         change = partial(Book.released, response_id=asked.response_id, now=time.time(), final=True)
@@ -160,30 +177,39 @@ class _Line:
 class _Exceeded(Exception):
     """There is not so much left."""
 
-    def __init__(self, error: WarrenError) -> None:
+    def __init__(self, error: WarrenError, *, soon: bool) -> None:
         super().__init__(error.message)
         self.error = error
+        self.soon = soon
+        """There would be, without what is held for others."""
 
 
 def _reserved(book: Book, asked: Reserve, wanted: Reservation) -> Book:
     now = time.time()
     made = book.reserved(asked.response_id, wanted, asked.until, now)
     if made is None:
-        raise _Exceeded(_over(book.at(now), wanted, now))
+        book = book.at(now)
+        raise _Exceeded(_over(book, wanted, now), soon=book.spent + wanted.amount <= wanted.limit)
     return made
 
 
 def _over(book: Book, wanted: Reservation, now: float) -> WarrenError:
     """What to say of a budget that has not enough left. Of what is everybody's no figures are told."""
-    whose = wanted.budget.partition(":")[0].replace("_", " ")
-    left = max(wanted.limit - book.spent - book.held, Decimal(0))
-    said = f"The budget of this {whose} is used up" if whose not in ("global", "deployment") else "A budget is used up"
-    if whose not in ("global", "deployment"):
-        said += f": this request may cost up to ${wanted.amount:f}, and of ${wanted.limit:f} there is ${left:f} left"
+    kind = wanted.budget.partition(":")[0]
+    if kind in ("global", "deployment"):
+        said = "A budget is used up"
+    else:
+        left = max(wanted.limit - book.spent - book.held, Decimal(0))
+        said = (
+            f"The budget of this {kind.replace('_', ' ')} is used up: this request may cost up to ${wanted.amount:f}, "
+            f"and of ${wanted.limit:f} there is ${left:f} left"
+        )
     wait = None
-    if book.resets_at is not None and book.duration == wanted.duration:
-        wait = max(book.resets_at - now, 1.0)
-        said += f". It starts anew at {datetime.fromtimestamp(book.resets_at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    if wanted.duration is not None and wanted.amount <= wanted.limit:  # else it never fits
+        known = book.resets_at if book.duration == wanted.duration else None
+        resets_at = renewed(wanted.duration, now) if known is None else known
+        wait = max(resets_at - now, 1.0)
+        said += f". It starts anew at {datetime.fromtimestamp(resets_at, UTC):%Y-%m-%dT%H:%M:%SZ}"
     error = WarrenError(f"{said}.", code="insufficient_quota", status=429, retry_after=wait)
     error.type = "insufficient_quota"
     return error

@@ -29,7 +29,7 @@ from warren.contracts import (
     UpdateConversation,
 )
 from warren.errors import InvalidRequest, NotFound
-from warren.responses import Item
+from warren.objects import Item
 from warren_ledger import history, items
 from warren_ledger.lists import unknown_cursor
 from warren_ledger.patience import until_there, until_up

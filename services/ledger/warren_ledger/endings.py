@@ -10,7 +10,7 @@ from warren import events, sse
 from warren.bus import MAX_MESSAGE
 from warren.contracts import Flag, Head, Part
 from warren.errors import Interrupted, WarrenError
-from warren.responses import Item
+from warren.objects import Item
 from warren_ledger.store import Record
 from warren_ledger.store.runs import END, LEDGER, Entry, Run
 

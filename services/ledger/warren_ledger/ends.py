@@ -13,7 +13,7 @@ from warren import blobs, events, ids
 from warren.bus import LOGGED, Bus
 from warren.contracts import Cancel, Flag, Job, Logged, Message, Outcome, Undecodable, decode
 from warren.errors import DeadlineExceeded, LedgerUnavailable, WarrenError
-from warren.responses import Item, blank
+from warren.objects import Item, blank
 from warren_ledger import endings
 from warren_ledger.batch import Batcher
 from warren_ledger.patience import until_there, until_up

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from warren import ids
-from warren.responses import OTHER_PREFIX, PREFIXES, Item
+from warren.objects import OTHER_PREFIX, PREFIXES, Item
 
 _STATED = frozenset({"message", "function_call", "function_call_output"})
 """Types whose items always have a status."""

@@ -10,13 +10,14 @@ import structlog
 from opentelemetry.trace import SpanKind
 from pydantic_core import from_json, to_json
 
-from warren import events, ids, responses
+from warren import events, ids, objects
 from warren.bus import LEDGER_ASK, LEDGER_WRITE, Bus, Delivery, dead, jobs
 from warren.contracts import (
     AddItems,
     AddParty,
     CancelBackground,
     ChangeParty,
+    Checked,
     Chunks,
     Claim,
     Claimed,
@@ -61,16 +62,18 @@ from warren.contracts import (
     Reserve,
     Survey,
     Tail,
+    Turn,
     Unreserve,
     UpdateConversation,
     Withdraw,
 )
 from warren.errors import BusUnavailable, CallTimeout, InvalidRequest, LedgerUnavailable, NotFound, WarrenError
-from warren.responses import Item
+from warren.objects import Item
 from warren.sse import DONE, encode
 from warren.telemetry import span
 from warren_ledger.batch import Batcher
 from warren_ledger.budgets import Budgets
+from warren_ledger.charging import Charging
 from warren_ledger.conversations import Conversations
 from warren_ledger.counting import Counting
 from warren_ledger.ends import Ends
@@ -110,11 +113,14 @@ async def recording(
     """
     requests = requests or RequestLog(store)
     conversations = Conversations(store)
-    budgets = Budgets(store.entries)
-    async with Batcher.open(bus, store, conversations, budgets) as batcher:
+    budgets, permits = Budgets(store.entries), Permits(store.notes)
+    charging = Charging(budgets, permits)
+    async with Batcher.open(bus, store, conversations, charging) as batcher:
         ends = Ends(bus, store, batcher, window)
         runs = Detached(bus, store, ends, window)
-        ledger = Ledger(bus, store, batcher, runs, ends, conversations, budgets, longest)
+        ledger = Ledger(
+            bus, store, batcher, runs, ends, conversations, Parties(bus, store, budgets), permits, charging, longest
+        )
         async with (
             bus.serve(LEDGER_WRITE, ledger.write, limit=_WRITES),
             bus.serve(dead(jobs("any")), ledger.bury, limit=_DEAD),
@@ -138,7 +144,9 @@ class Ledger:
         runs: Detached,
         ends: Ends,
         conversations: Conversations,
-        budgets: Budgets,
+        parties: Parties,
+        permits: Permits,
+        charging: Charging,
         longest: float,
     ) -> None:
         self._bus = bus
@@ -147,12 +155,12 @@ class Ledger:
         self._runs = runs
         self._ends = ends
         self._conversations = conversations
-        self._budgets = budgets
-        self._parties = Parties(bus, store, budgets)
+        self._parties = parties
+        self._permits = permits
+        self._charging = charging
         self._lists = Lists(store, self._if_coming)
         self._reports = Reports(store)
         self._recall = Recall(store, self._if_coming)
-        self._permits = Permits(store.notes)
         self._standing = Standing(store.notes)
         self._longest = longest + _MARGIN
 
@@ -177,13 +185,16 @@ class Ledger:
                 case Cooldown():
                     await until_up(lambda: self._standing.cool(message))
                     return Done()
+                case Checked():
+                    await until_up(lambda: self._standing.check(message))
+                    return Done()
                 case (
                     OpenConversation() | UpdateConversation() | DeleteConversation()
                     | AddItems() | DeleteItem() | Enter() | Leave()
                 ):  # fmt: skip
                     return await self._conversations.write(message)
                 case Unreserve():
-                    return await until_up(lambda: self._budgets.unreserve(message))
+                    return await until_up(lambda: self._charging.unreserve(message))
                 case AddParty() | ChangeParty() | RemoveParty():
                     return await self._parties.write(message)
         raise InvalidRequest(f"The ledger does not write a {message.kind}.")
@@ -213,10 +224,11 @@ class Ledger:
                     return await self._parties.answer(message)
                 case Permit() | Release():
                     return await self._permits.answer(message)
-                case Survey():
-                    return await self._standing.survey()
                 case ReportSpend() | ListCharges():
                     return await self._reports.answer(message)
+                case Turn() | Survey():
+                    standing = self._standing
+                    return await (standing.turn(message) if isinstance(message, Turn) else standing.survey())
                 case Ping():
                     return await self._pong()
         raise InvalidRequest(f"The ledger does not answer a {message.kind}.")
@@ -287,8 +299,8 @@ class Ledger:
         if record is None or not record.kept:
             return Located(found=False)
         held = None
-        if record.deployment is not None and record.upstream_id is not None:
-            held = Held(deployment=record.deployment, upstream_id=record.upstream_id)
+        if record.deployment is not None:
+            held = Held(deployment=record.deployment, upstream_id=record.upstream_id or "")
         return Located(found=True, status=record.status, held=held)
 
     async def _fetch(self, response_id: str, account: str) -> Fetched:
@@ -321,6 +333,6 @@ def _failed(job: Job) -> tuple[Item, Outcome]:
     except (TypeError, ValueError):
         request = {"model": "unknown", "input": [], "store": False}
     error = WarrenError("The request could not be worked on.")
-    blank = responses.blank(request, response_id=job.response_id, created_at=job.created_at)
+    blank = objects.blank(request, response_id=job.response_id, created_at=job.created_at)
     response = events.interrupted(blank, "server_error", error.message)
     return response, Outcome.of(job, request, response, attempt="", error=error)

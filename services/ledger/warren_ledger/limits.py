@@ -60,19 +60,24 @@ class Used:
     def written(self) -> bytes:
         return to_json({"seconds": self.seconds, "leases": self.leases, "latest": self.latest})
 
+    def until(self, now: float) -> float:
+        """When nothing of this matters any more, if nothing comes."""
+        return max((lease.until for lease in self.leases.values()), default=now) + WINDOW
+
     def permit(self, asked: Permit, now: float) -> Permitted:
         """Whether there is room for this call; if there is, it is taken."""
         now = self._pass(now)
+        lasts = LEASE if asked.seconds is None else asked.seconds
         known = self.leases.get(asked.permit_id)
         if known is not None or asked.granted:
             second, tokens, _ = known or Lease(floor(now), 0, 0.0)
-            self.leases[asked.permit_id] = Lease(second, tokens, now + LEASE)
-            return Permitted(granted=True, seconds=LEASE)
+            self.leases[asked.permit_id] = Lease(second, tokens, now + lasts)
+            return Permitted(granted=True, seconds=lasts)
         if (wait := self._wait(asked, now)) != 0:
             return Permitted(granted=False, retry_after=wait)
         self._count(floor(now), 1, asked.tokens)
-        self.leases[asked.permit_id] = Lease(floor(now), asked.tokens, now + LEASE)
-        return Permitted(granted=True, seconds=LEASE)
+        self.leases[asked.permit_id] = Lease(floor(now), asked.tokens, now + lasts)
+        return Permitted(granted=True, seconds=lasts)
 
     def release(self, over: Release, now: float) -> None:
         """A call is over; if it is known what it used, that counts, and not what was likely."""

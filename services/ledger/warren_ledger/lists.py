@@ -6,8 +6,8 @@ from pydantic_core import from_json, to_json
 
 from warren.contracts import Job, ListInputs, ListResponses, Message, Page, decode
 from warren.errors import InvalidRequest
-from warren.responses import Item
-from warren.responses import items as as_items
+from warren.objects import Item
+from warren.objects import items as as_items
 from warren_ledger import history, items
 from warren_ledger.recall import Coming, named
 from warren_ledger.store import Record, Store

@@ -76,7 +76,7 @@ class Permits:
                     self._remember(before)
                     return answers
                 continue  # there may be room by now
-            note = Note(name, token_hex(8), used.written(), now + _KEPT)
+            note = Note(name, token_hex(8), used.written(), max(now + _KEPT, used.until(now)))
             if await self._notes.replace(note, None if before is None else before.version):
                 self._remember(note)
                 return answers

@@ -12,7 +12,7 @@ from warren import ids
 from warren.bus import MAX_MESSAGE
 from warren.contracts import Rebuild, Rebuilt, newest
 from warren.errors import ContextLengthExceeded
-from warren.responses import PREFIXES, Item
+from warren.objects import PREFIXES, Item
 from warren_ledger import history, items
 from warren_ledger.patience import until_there
 from warren_ledger.store import MAX_HISTORY, Record, Store

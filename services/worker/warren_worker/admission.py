@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from warren import responses
-from warren.responses import Item
+from warren import objects
+from warren.objects import Item
 from warren_worker.asked.unsaid import unsupported
 from warren_worker.parameters import NAMES, OURS, Parameter, Treatment
 from warren_worker.tools import Tool, tools
@@ -125,7 +125,7 @@ def _choice(value: Any, offered: list[Item] | None) -> Iterator[Given]:
 
 
 def _parts(request: Mapping[str, Any], items: list[Item]) -> Iterator[Given]:
-    before = len(items) - len(responses.items(request.get("input") or []))
+    before = len(items) - len(objects.items(request.get("input") or []))
     earlier = "conversation" if request.get("conversation") is not None else "previous_response_id"
     for at, item in enumerate(items, -before):
         for key in ("content", "output"):

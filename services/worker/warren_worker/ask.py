@@ -17,7 +17,7 @@ from warren.errors import (
     UpstreamRefused,
     WarrenError,
 )
-from warren.responses import OTHER_PREFIX, PREFIXES, Item
+from warren.objects import OTHER_PREFIX, PREFIXES, Item
 from warren.routing.planning import Router
 from warren.seal import Sealer
 from warren_worker import dropping
@@ -145,7 +145,7 @@ class _Answer:
 
     async def _record(self, status: Terminal) -> bool:
         """Have it kept what was paid for; there is nothing to keep but that, and what is held for it is free then."""
-        if not self._calls.made and not self._ask.payer.budgets:
+        if not self._calls.made and not self._ask.payer.owes:
             return True
         outcome = Outcome(
             response_id=self._ask.response_id,

@@ -10,7 +10,7 @@ from warren import events, ids
 from warren.contracts import Usage
 from warren.errors import UpstreamError, UpstreamTruncated, WarrenError
 from warren.events import Event, Fold
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.dialect import (
     Arguments,
     Delta,
@@ -42,6 +42,8 @@ _ECHOED = (
     "conversation",
 )
 """What a native response says of the request is ours to say: the upstream was asked in our words."""
+_SHOWN = ("input_tokens", "cached_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens")
+"""Of a usage, what the API shows."""
 _CUT = ("max_output_tokens", "content_filter")
 
 
@@ -283,7 +285,7 @@ class Assembler:
 
 
 def _sum(usages: list[Usage]) -> Usage:
-    return Usage(**{name: sum(getattr(used, name) for used in usages) for name in Usage.model_fields})
+    return Usage(**{name: sum(getattr(used, name) for used in usages) for name in _SHOWN})
 
 
 def _merged(theirs: Item, ours: Item) -> Item:

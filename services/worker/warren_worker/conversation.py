@@ -6,7 +6,7 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from warren.errors import InvalidRequest
-from warren.responses import Item
+from warren.objects import Item
 
 KEPT = 20_000
 """Tokens of user messages that a compaction keeps as they are: the newest, and always the last one."""

@@ -6,12 +6,14 @@ assembler makes the Responses event stream of them; only it knows event types, o
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from warren import sse
 from warren.contracts import Usage
+from warren.costs.tools import WEB_SEARCH
 from warren.errors import WarrenError
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.framing import Framing
 from warren_worker.parameters import Treatment
 
@@ -137,8 +139,13 @@ def plausible(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS
 
 
-def used(read: Any, cached: Any, cache_written: Any, written: Any, reasoned: Any) -> Iterator[Tokens]:
-    """What a provider reports of one call; nothing if it is nonsense, so that an estimate takes its place."""
+def used(
+    read: Any, cached: Any, cache_written: Any, written: Any, reasoned: Any, *, stated: Any = None, **apart: Any
+) -> Iterator[Tokens]:
+    """What a provider reports of one call; nothing if it is nonsense, so that an estimate takes its place.
+
+    `stated` is what it says that this costs; `apart` are other fields of `Usage`, nonsense among which is left out.
+    """
     if plausible(read) and plausible(written):
         details = [int(value) if plausible(value) else 0 for value in (cached, cache_written, reasoned)]
         yield Tokens(
@@ -148,8 +155,40 @@ def used(read: Any, cached: Any, cache_written: Any, written: Any, reasoned: Any
                 cache_write_tokens=details[1],
                 output_tokens=int(written),
                 reasoning_tokens=min(details[2], int(written)),
+                stated=_dollars(stated),
+                **{name: value for name, given in apart.items() if (value := _sane(name, given))},
             )
         )
+
+
+def stated(usage: Mapping[str, Any]) -> Any:
+    """What servers that are like OpenAI's say in a usage that it costs: a number of dollars, or the total of several.
+
+    xAI counts in parts of 1e-10 dollars.
+    """
+    if plausible(ticks := usage.get("cost_in_usd_ticks")):
+        return Decimal(repr(ticks)).scaleb(-10)
+    cost = usage.get("cost")
+    return cost.get("total_cost") if isinstance(cost, dict) else cost
+
+
+def searches(usage: Mapping[str, Any]) -> dict[str, int]:
+    """How often they say in it that they searched, as tools of `Usage`."""
+    ran = usage.get("server_side_tool_usage_details")
+    times: Any = ran.get("web_search_calls") if isinstance(ran, dict) else None
+    return {WEB_SEARCH: int(times)} if plausible(times) else {}
+
+
+def _dollars(value: Any) -> Decimal | None:
+    if isinstance(value, Decimal):
+        return value
+    return Decimal(repr(value)) if plausible(value) else None
+
+
+def _sane(name: str, given: Any) -> Any:
+    if name.endswith("_tokens"):
+        return int(given) if plausible(given) else 0
+    return given
 
 
 Delta = (

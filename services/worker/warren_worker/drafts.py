@@ -6,7 +6,7 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from warren.events import Event
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.dialect import Annotation, Arguments, Kept, Summary, Text
 from warren_worker.tools import Tool
 from warren_worker.wrapping import Unwrapper

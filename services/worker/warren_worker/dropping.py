@@ -13,7 +13,7 @@ from typing import Any
 from warren.config import UNDROPPABLE
 from warren.errors import InvalidRequest
 from warren.naming import CHATS
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.admission import given, surplus
 from warren_worker.dialect import Call, Conversation
 from warren_worker.parameters import NAMES

@@ -2,11 +2,11 @@
 
 from pydantic_core import from_json, to_json
 
-from warren import events, responses
+from warren import events, objects
 from warren.bus import Bus
 from warren.contracts import Flag, Head, Job, Outcome
 from warren.errors import Interrupted, WarrenError
-from warren.responses import Item
+from warren.objects import Item
 from warren.sse import DONE, encode
 from warren_worker.recording import record
 from warren_worker.relay import Stream
@@ -15,7 +15,7 @@ from warren_worker.relay import Stream
 async def refuse(bus: Bus, job: Job, stream: Stream, error: WarrenError | None) -> None:
     """End this job as failed, or, without an error, as cancelled, which nobody is told."""
     request = _request(job)
-    blank = responses.blank(request, response_id=job.response_id, created_at=job.created_at)
+    blank = objects.blank(request, response_id=job.response_id, created_at=job.created_at)
     response = {**blank, "status": "cancelled"} if error is None else _failed(blank, error)
     outcome = Outcome.of(job, request, response, attempt=stream.attempt, error=error)
     # As in a run: who sees this may try again at once with the same Idempotency-Key.
@@ -29,7 +29,7 @@ def deliver(bus: Bus, job: Job, stream: Stream, stored: bytes) -> None:
     stream.head = Head(status=200, worker=bus.address)
     if not stored:
         error = Interrupted("The answer was given, but not stored, and its last part was lost.")
-        blank = responses.blank(_request(job), response_id=job.response_id, created_at=job.created_at)
+        blank = objects.blank(_request(job), response_id=job.response_id, created_at=job.created_at)
         _say_failed(bus, job, stream, error, _failed(blank, error))
     elif not job.stream:
         stream.write(stored, flags=Flag.LAST)

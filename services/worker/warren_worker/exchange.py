@@ -1,6 +1,8 @@
 """Calls to providers: each is made here, and what it took and used is written down, whatever became of it."""
 
 import asyncio
+from collections.abc import Sequence
+from decimal import Decimal
 from time import monotonic, time
 from typing import Any, Protocol
 
@@ -8,16 +10,17 @@ import jsonschema_rs
 from opentelemetry.trace import SpanKind
 from pydantic_core import from_json
 
-from warren import responses, telemetry
-from warren.contracts import UpstreamCall, Usage
+from warren import objects, telemetry
+from warren.contracts import UpstreamCall, Usage, charge
 from warren.errors import Cancelled, InvalidRequest, UpstreamError, WarrenError
 from warren.events import Event
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker import dropping
 from warren_worker.assembler import Assembler
 from warren_worker.conversation import tokens
 from warren_worker.dialect import Call, Conversation, Counting, Reaching
 from warren_worker.media import inlined
+from warren_worker.note import Note, reported
 from warren_worker.provider import Endpoint
 from warren_worker.upstream import Upstream
 
@@ -57,6 +60,8 @@ class Calls:
         self.made: list[UpstreamCall] = []
         self.dropped: tuple[str, ...] = ()
         """What the latest call left out of the request."""
+        self.tells_cost = False
+        """Clients are told in the usage what all calls cost."""
         self._upstream = upstream
         self._attempt = attempt
         self._deadline = deadline
@@ -71,6 +76,7 @@ class Calls:
         Raises:
             WarrenError: there is no answer, or it did not come to a good end.
         """
+        self.tells_cost = endpoint.tells_cost
         conversation = await self._inlined(endpoint, conversation)
         call, told, self.dropped = dropping.call(endpoint, conversation)
         validator = _validator(call.schema) if call.schema is not None else None
@@ -92,7 +98,7 @@ class Calls:
     ) -> list[Event]:
         """One call; gives the answer's last events, none of an answer that is paused."""
         async with self._upstream.fleet.calling(endpoint.deployment, lambda: _likely(conversation)) as watch:
-            note = _Note(endpoint)
+            note = Note(endpoint, conversation.request, len(assembler.response["output"]))
             try:
                 with telemetry.span(f"chat {endpoint.model}", SpanKind.CLIENT, provider=endpoint.provider):
                     return await self._read(endpoint, conversation, call, assembler, audience, note)
@@ -103,7 +109,8 @@ class Calls:
                 note.error = Cancelled("Nobody wants this answer any more.")
                 raise
             finally:
-                self._write(note, assembler.usage, assembler.usage_source)
+                said = assembler.response["output"][note.said :]
+                self._write(note, assembler.usage, assembler.usage_source, assembler.response, said)
                 watch.over(self.made[-1], note.error)
 
     async def count(self, endpoint: Endpoint, dialect: Counting, conversation: Conversation) -> int | None:
@@ -126,7 +133,7 @@ class Calls:
         if path == "/responses/input_tokens":  # counting is free
             return await self._upstream.fetch(endpoint, path, body, self._deadline)
         async with self._upstream.fleet.calling(endpoint.deployment, lambda: tokens(body, [])) as watch:
-            note = _Note(endpoint)
+            note = Note(endpoint, body)
             answer: Item = {}
             try:
                 answer = await self._upstream.fetch(endpoint, path, body, self._deadline, heard=note.heard)
@@ -134,7 +141,7 @@ class Calls:
                 note.error = failed
                 raise
             finally:
-                self._write(note, _usage(answer.get("usage")), "reported")
+                self._write(note, reported(answer.get("usage")), "reported", answer, ())
                 watch.over(self.made[-1], note.error)
         return answer
 
@@ -145,7 +152,7 @@ class Calls:
         call: Call,
         assembler: Assembler,
         audience: Audience,
-        note: "_Note",
+        note: Note,
     ) -> list[Event]:
         reader = endpoint.dialect.reader(conversation)
         async with self._upstream.ask(endpoint, call, self._deadline, note.heard) as answer:
@@ -163,48 +170,26 @@ class Calls:
                 await audience.caught_up()
         return [] if assembler.paused else assembler.finish(time())
 
-    def _write(self, note: "_Note", usage: Usage | None, source: Any) -> None:
-        answered = note.first_event is not None or (note.error is None and usage is not None)
-        self.made.append(
-            UpstreamCall(
-                call_id=f"{self._attempt}.{len(self.made) + 1}",
-                deployment=note.endpoint.deployment,
-                provider=note.endpoint.provider,
-                model=note.endpoint.model,
-                started_at=note.started_at,
-                seconds=monotonic() - note.clock,
-                first_event_seconds=None if note.first_event is None else note.first_event - note.clock,
-                status=note.status,
-                error=note.error.code if note.error is not None else None,
-                upstream_request_id=note.request_id,
-                usage=usage if answered else None,
-                usage_source=source if answered else None,
-            )
-        )
+    def _write(self, note: Note, usage: Usage | None, source: Any, answer: Item, said: Sequence[Item]) -> None:
+        """Keep what a call took and used; `said` are the items that it added to the answer."""
+        self.made.append(note.written(f"{self._attempt}.{len(self.made) + 1}", usage, source, answer, said))
 
+    @property
+    def cost(self) -> Decimal | None:
+        """What all of them cost together."""
+        return charge(self.made)
 
-class _Note:
-    """What is known of a call while it runs."""
-
-    __slots__ = ("clock", "endpoint", "error", "first_event", "request_id", "started_at", "status")
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        self.endpoint = endpoint
-        self.started_at = time()
-        self.clock = monotonic()
-        self.first_event: float | None = None
-        self.status: int | None = None
-        self.request_id: str | None = None
-        self.error: WarrenError | None = None
-
-    def heard(self, status: int, request_id: str | None) -> None:
-        self.status, self.request_id = status, request_id
+    def tell(self, response: Item) -> None:
+        """Write that into the response, if clients are told; a number, as LiteLLM does."""
+        if self.tells_cost and isinstance(usage := response.get("usage"), dict):
+            cost = self.cost
+            response["usage"] = {**usage, "cost": None if cost is None else float(cost)}
 
 
 def _with_answer(conversation: Conversation, assembler: Assembler) -> Conversation:
     """The conversation with all that was said in answer to it by now, as the end of its input."""
     said = assembler.response["output"]
-    request = {**conversation.request, "input": [*responses.items(conversation.request.get("input") or []), *said]}
+    request = {**conversation.request, "input": [*objects.items(conversation.request.get("input") or []), *said]}
     kept = {**conversation.kept, **assembler.kept}
     return Conversation(request, [*conversation.items, *said], conversation.upstream_previous, kept)
 
@@ -253,12 +238,3 @@ def _retracted(assembler: Assembler, made: list[Event]) -> WarrenError:
     return WarrenError(
         "The model's answer does not fit the schema that was asked for.", status=502, code="invalid_structured_output"
     )
-
-
-def _usage(usage: Any) -> Usage | None:
-    match usage:
-        case {"input_tokens": int(read), "output_tokens": int(written)}:
-            cached = (usage.get("input_tokens_details") or {}).get("cached_tokens") or 0
-            reasoned = (usage.get("output_tokens_details") or {}).get("reasoning_tokens") or 0
-            return Usage(input_tokens=read, cached_tokens=cached, output_tokens=written, reasoning_tokens=reasoned)
-    return None

@@ -33,6 +33,8 @@ class Facts:
     documents: bool | None = None
     audio: bool | None = None
     web_search: bool | None = None
+    answers_results: bool | None = None
+    """In a chat, what tools gave back must be answered before the user says anything."""
 
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from warren import ids, responses
+from warren import ids, objects
 from warren.errors import ContextLengthExceeded, UpstreamError
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.assembler import Assembler
 from warren_worker.conversation import compaction_item, shortened, summary_request, tokens
 from warren_worker.dialect import Conversation
@@ -46,9 +46,9 @@ def overridden(conversation: Conversation, overrides: Mapping[str, Any]) -> Conv
         return conversation
     request = {**conversation.request, **overrides}
     request = {name: value for name, value in request.items() if value is not None or name not in overrides}
-    own = len(responses.items(conversation.request.get("input")))
+    own = len(objects.items(conversation.request.get("input")))
     before = conversation.items[: len(conversation.items) - own]
-    items = [*before, *responses.items(request.get("input"))] if "input" in overrides else conversation.items
+    items = [*before, *objects.items(request.get("input"))] if "input" in overrides else conversation.items
     return replace(conversation, request=request, items=items)
 
 
@@ -70,7 +70,7 @@ def turn(conversation: Conversation) -> int:
     With all in the input that is the last thing that the user says, or else what tools gave back at the end.
     """
     items = conversation.items
-    own = len(responses.items(conversation.request.get("input")))
+    own = len(objects.items(conversation.request.get("input")))
     if own < len(items):
         return len(items) - own
     asked = [at for at, item in enumerate(items) if item.get("role") == "user"]
@@ -101,7 +101,7 @@ async def summarised(
     refused: ContextLengthExceeded | None = None
     for told in (conversation, *shorter_ones(conversation)):
         asked = {**summary_request(told.request, told.items), "model": conversation.request.get("model", "")}
-        blank = responses.blank(asked, response_id="", created_at=0)
+        blank = objects.blank(asked, response_id="", created_at=0)
         assembler = Assembler(blank, request=asked, prompt=4 * tokens(asked, asked["input"]))
         try:
             await calls.ask(endpoint, Conversation(asked, asked["input"]), assembler)

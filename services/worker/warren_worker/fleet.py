@@ -78,7 +78,8 @@ class Fleet:
 
     def configure(self, config: Config) -> None:
         """From now on this holds."""
-        self.board.configure(cooling.terms(config.rules, config.deployments.values()).get)
+        terms = cooling.terms(config.rules, config.deployments.values())
+        self.board.configure(terms.get, by_checks=config.rules.health_check_routing)
         self.meter.window = config.rules.window
         self._limits = {
             deployment.id: limits
@@ -183,7 +184,7 @@ class Fleet:
         if cooldown is None:
             return
         seconds = cooldown.until - self._clock()
-        log.warning("left alone", deployment=cooldown.deployment, seconds=round(seconds, 1), error=cooldown.code)
+        log.warning("left alone", deployment=cooldown.deployment, seconds=round(seconds, 1), code=cooldown.code)
         await self._bus.tell(ROUTING, cooldown)
         if seconds > LONG:
             try:

@@ -12,7 +12,7 @@ import structlog
 from warren.bus import Bus, jobs
 from warren.contracts import Job, Outcome, UpstreamCall, Walked
 from warren.errors import PublishUnknown, UpstreamUnreachable
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.recording import record
 from warren_worker.relay import Stream
 

@@ -1,7 +1,7 @@
 """The worker: takes jobs, makes sure that only one attempt at each is shown, and answers for what it has sent."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from time import monotonic, time
 
@@ -12,7 +12,7 @@ from warren import telemetry
 from warren.bus import LEDGER_WRITE, RESUME, Bus, Delivery
 from warren.config import Config
 from warren.contracts import Ask, Cancel, Fetched, Job, Message, Ping, Pong, Resume
-from warren.deployments import Deployment
+from warren.costs import Prices
 from warren.errors import (
     BusUnavailable,
     CallTimeout,
@@ -23,18 +23,19 @@ from warren.errors import (
     WarrenError,
 )
 from warren.outbound import PUBLIC, Reach
+from warren.pricing import kept
 from warren.reloading import Enact
-from warren.routing.planning import Router
 from warren.seal import Sealer
 from warren.settings import Complaint
 from warren_worker.ask import answer
+from warren_worker.checks import Checks
 from warren_worker.claims import GRACE, claim
 from warren_worker.endings import deliver, refuse
 from warren_worker.fleet import Fleet
 from warren_worker.handing import Handing
 from warren_worker.inputs import whole
 from warren_worker.journal import Journal, Silence
-from warren_worker.provider import Endpoint, endpoint
+from warren_worker.places import Places
 from warren_worker.relay import Relay, Stream
 from warren_worker.run import Run, attempt_id
 from warren_worker.taking import Taking
@@ -64,16 +65,14 @@ class Worker:
         sealer: Sealer | None = None,
         fleet: Fleet | None = None,
         *,
+        prices: Prices | None = None,
         concurrency: int = 1,
     ) -> None:
         self._bus = bus
         self.fleet = fleet or Fleet(bus, config, slots=0)
         self._upstream = upstream
-        self._config = config
-        self._environ = environ
-        self._reload = reload
+        self._places = Places(config, environ, reload, self.fleet.board, prices)
         self._sealer = sealer
-        self._endpoints: dict[tuple[str, str, str], Endpoint] = {}
         self._relay = Relay(bus)
         self._journal = Journal(bus)
         self._silence = Silence()
@@ -85,6 +84,7 @@ class Worker:
         self._taken: dict[str, tuple[asyncio.Event, str | None]] = {}
         """What runs until when, and for whom it goes on."""
         self.taking = Taking(bus, self.handle, concurrency)
+        self._checks = Checks(bus, upstream, self._places.find, self.taking.__contains__)
         self._large = asyncio.Semaphore(_LARGE)
 
     def prepare(self, providers: list[str], config: Config) -> Enact:
@@ -97,8 +97,7 @@ class Worker:
             raise Complaint("there is no deployment to work for")
 
         def enact() -> None:
-            self._config = config
-            self._endpoints.clear()
+            self._places.configure(config)
             self.fleet.configure(config)
             self.taking.change(wanted)
 
@@ -130,7 +129,7 @@ class Worker:
     async def _answer(self, ask: Ask) -> Message:
         """The answer to a question, for as long as somebody waits for it."""
         asking = asyncio.create_task(
-            answer(ask, self._bus, self._upstream, self._find, self._router(ask.plan), self._sealer)
+            answer(ask, self._bus, self._upstream, self._places.find, self._places.router(ask.plan), self._sealer)
         )
         self._asks[ask.response_id] = asking
         try:
@@ -181,6 +180,10 @@ class Worker:
                 gateways = {run.job.reply_to for run in self._runs.values() if not run.job.detached}
                 unseen = {gateway: at for gateway, at in unseen.items() if gateway in gateways}
                 await asyncio.gather(*(self._ping(gateway, unseen) for gateway in gateways))
+
+    async def check(self) -> None:
+        """See now and then whether deployments answer. Never returns."""
+        await self._checks.watch(lambda: self._places.config)
 
     async def _ping(self, gateway: str, unseen: dict[str, float]) -> None:
         """Cancel what runs for a gateway that is gone. One that does not answer may only be slow."""
@@ -244,8 +247,10 @@ class Worker:
                 return self._relay.open(gateway, job.response_id, attempt)
 
     async def _run(self, job: Job, stream: Stream, handing: Handing) -> None:
-        router = self._router(job.plan)
-        run = Run(job, self._bus, self._upstream, self._find, router, stream, stream.sequence, self._sealer, handing)
+        router = self._places.router(job.plan)
+        run = Run(
+            job, self._bus, self._upstream, self._places.find, router, stream, stream.sequence, self._sealer, handing
+        )
         self._runs[job.response_id] = run
         if (superseded := self._stopped.get(job.response_id)) is not None:
             run.cancel(superseded=superseded)
@@ -264,22 +269,6 @@ class Worker:
         elif leave.verdict == "stored":
             deliver(self._bus, job, stream, leave.stored)
         return leave.verdict == "run"
-
-    def _router(self, plan: Iterable[str]) -> Router:
-        """What the ways of jobs are decided by. A plan with somebody who is not known may be newer than the file as it
-        was read.
-        """
-        if any(name not in self._config.deployments for name in plan):
-            self._config = self._reload()
-        return Router(self._config.groups, self._config.rules, self.fleet.board)
-
-    async def _find(self, one: Deployment) -> Endpoint:
-        """How to reach a deployment."""
-        place = one.id, one.provider, one.model
-        if (found := self._endpoints.get(place)) is None:
-            environ = self._config.environ(self._environ)
-            found = self._endpoints[place] = endpoint(one, environ)
-        return found
 
 
 @asynccontextmanager
@@ -303,13 +292,16 @@ async def working(
         slots = concurrency * max(1, len(providers))
         fleet = Fleet(bus, config, slots=slots)
         upstream = await stack.enter_async_context(connect(patience, slots, reach, fleet))
-        worker = Worker(bus, upstream, config, environ, reload, sealer, fleet, concurrency=concurrency)
+        prices = await stack.enter_async_context(kept(config.price_file, environ, reach))
+        worker = Worker(bus, upstream, config, environ, reload, sealer, fleet, prices=prices, concurrency=concurrency)
         await stack.enter_async_context(bus.inbox(worker.receive, restored=worker.restored))
         await stack.enter_async_context(fleet.open())
         await stack.enter_async_context(bus.listen([RESUME], worker.receive))
         stack.push_async_callback(worker.flushed)
         watch = asyncio.create_task(worker.watch())
+        checking = asyncio.create_task(worker.check())
         stack.push_async_callback(_ended, watch)
+        stack.push_async_callback(_ended, checking)
         await stack.enter_async_context(worker.taking.open(providers))
         yield worker
 

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from pydantic_core import from_json
 
-from warren import ids, responses
+from warren import ids, objects
 from warren.blobs import withdraw
 from warren.bus import LEDGER_ASK, Bus
 from warren.contracts import Ask, Held, Job, Rebuild, Rebuilt
@@ -19,7 +19,7 @@ from warren.errors import (
     Overloaded,
     PreviousNotFound,
 )
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.conversation import check, restored, room, since_compaction
 from warren_worker.dialect import Conversation
 from warren_worker.provider import Endpoint
@@ -82,7 +82,7 @@ class Inputs:
         self._seals = seals
         self._held = held if not before else None
         self._conversation = conversation
-        self._items = responses.items(request.get("input"))
+        self._items = objects.items(request.get("input"))
         self._kept: dict[str, list[Item]] = {}
         self._sought = () if request.get("store") is False else _unsealed(self._items)
         self._previous: str | None = None if before else request.get("previous_response_id")
@@ -99,7 +99,7 @@ class Inputs:
     async def conversation(self, endpoint: Endpoint) -> Conversation:
         """What this endpoint is to be asked: of what it remembers itself, only its own id."""
         held = self._held
-        if held is not None and endpoint.remembers and held.deployment == endpoint.deployment:
+        if held is not None and held.upstream_id and endpoint.remembers and held.deployment == endpoint.deployment:
             await self._read(history=False)
             return Conversation(self.request, self._items, held.upstream_id)
         return await self.rebuilt(endpoint)

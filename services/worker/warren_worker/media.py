@@ -9,7 +9,7 @@ from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from warren.errors import InvalidRequest
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.dialogue import placed
 from warren_worker.dialect import Conversation
 

@@ -1,13 +1,15 @@
 """Who answers: base URL, credentials and quirks of a provider, and what a deployment makes of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from typing import Any, Protocol
 
 from warren import compatible
 from warren.config import Deployment, Params, Secret
+from warren.contracts import Usage
+from warren.costs import Bill, Prices, Served
 from warren.errors import UpstreamAuth, UpstreamUnreachable
 from warren_worker import facts as known
 from warren_worker import parameters
@@ -104,6 +106,10 @@ class Asked:
         return UpstreamUnreachable(f"The deployment {self.deployment.id!r} has no address: {what} is not set.")
 
 
+def _unpriced(usage: Usage, served: Served) -> Bill:  # noqa: ARG001  # who has no prices looks at nothing
+    return Bill(None, unpriced=("model",))
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """A deployment, ready to be called."""
@@ -137,6 +143,10 @@ class Endpoint:
     """Names and paths of what is left out in any case, and told."""
     raw: Mapping[str, str] = field(default_factory=dict)
     """Paths of what goes around the dialect, each with its name in the body."""
+    bill: Callable[[Usage, Served], Bill] = field(default=_unpriced, repr=False)
+    """What a call costs."""
+    tells_cost: bool = False
+    """Clients are told that in the usage."""
 
     @property
     def max_input_tokens(self) -> int | None:
@@ -153,8 +163,10 @@ def find(name: str) -> Provider:
     return provider
 
 
-def endpoint(deployment: Deployment, environ: Mapping[str, str]) -> Endpoint:
-    """How to reach this deployment.
+def endpoint(
+    deployment: Deployment, environ: Mapping[str, str], prices: Prices | None = None, *, tells_cost: bool = False
+) -> Endpoint:
+    """How to reach this deployment, and what it costs; by `prices`, or else by what is known of them.
 
     Raises:
         UpstreamAuth: it names a key that is not there.
@@ -188,4 +200,6 @@ def endpoint(deployment: Deployment, environ: Mapping[str, str]) -> Endpoint:
         drops=bool(params.drop_params),
         unwanted=tuple(params.additional_drop_params),
         raw=raw,
+        bill=partial((prices or Prices()).bill, deployment),
+        tells_cost=tells_cost,
     )

@@ -8,7 +8,7 @@ from time import time
 import structlog
 from pydantic_core import from_json, to_json
 
-from warren import ids, responses
+from warren import ids, objects
 from warren.bus import Bus
 from warren.contracts import Job, Outcome
 from warren.deployments import Deployment
@@ -22,7 +22,7 @@ from warren.errors import (
     WarrenError,
 )
 from warren.events import Event
-from warren.responses import Item
+from warren.objects import Item
 from warren.routing.planning import Router, Wish
 from warren.routing.walk import Walk
 from warren.seal import Sealer
@@ -275,7 +275,7 @@ class Run:
 
     def _assemble(self, sequence: int) -> Assembler:
         job = self.job
-        blank = responses.blank(self._request, response_id=job.response_id, created_at=job.created_at)
+        blank = objects.blank(self._request, response_id=job.response_id, created_at=job.created_at)
         seal = self._seals.seal(REASONING)
         return Assembler(blank, request=self._request, seal=seal, sequence=sequence, prompt=len(job.payload))
 
@@ -334,6 +334,7 @@ class Run:
         """Hand the outcome to the ledger. Until the broker has it, this job is not over: it is tried for ever."""
         if self.job.detached:
             await self.stream.emptied()  # whatever dies from here on, the log lacks nothing but its end
+        self._calls.tell(self._assembler.response)
         outcome = Outcome.of(
             self.job,
             self._inputs.request,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from warren import events
 from warren.errors import UpstreamError
 from warren.events import Event
-from warren.responses import OTHER_PREFIX, PREFIXES, Item
+from warren.objects import OTHER_PREFIX, PREFIXES, Item
 from warren_worker.dialect import (
     Annotation,
     Arguments,

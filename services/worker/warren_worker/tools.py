@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from warren.responses import Item
+from warren.objects import Item
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from warren.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from warren.objects import Item
 from warren.outbound import PUBLIC, Outbound, Reach, no_cookies, outbound
-from warren.responses import Item
 from warren_worker.auth import Authority
 from warren_worker.dialect import Call
 from warren_worker.fleet import Calling, Nobody

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from pydantic_core import to_json
 
 from warren.contracts import Flag, Head, Job
+from warren.costs.bill import digits
 from warren.errors import WarrenError
 from warren.events import Event
-from warren.responses import Item
+from warren.objects import Item
 from warren.routing.walk import Walk
 from warren.sse import DONE, encode
 from warren_worker.exchange import Calls
@@ -69,7 +70,8 @@ class Voice:
                 self.open(200)
             self.say(events, shown=shown, last=Flag.LAST)
         elif self._stream.gateway:
-            self.open(200)
+            cost = self._calls.cost
+            self._stream.head = self._head(200, {} if cost is None else {"x-warren-response-cost": digits(cost)})
             self._stream.write(to_json(response, inf_nan_mode="null"), flags=Flag.LAST)
 
     def refuse(self, error: WarrenError) -> None:

@@ -26,7 +26,7 @@ from warren.compatible import ROWS
 from warren.config import calling, reading, ruling
 from warren.config.reading import Source
 from warren.config.sections import Entry, File
-from warren.config.unknown import UNDROPPABLE, unknown
+from warren.config.unknown import UNDROPPABLE, unknown, wrong_price
 from warren.deployments import WILD, Deployment
 from warren.located import dotted
 from warren.params import Info, Params, Secret
@@ -83,6 +83,10 @@ class Config:
     health: HealthChecks = field(default_factory=HealthChecks)
     variables: Mapping[str, Secret] = field(default_factory=dict)
     """`environment_variables`; what the environment has goes before."""
+    price_file: Secret | None = None
+    """Where prices are read from, a path or a URL."""
+    tells_cost: bool = False
+    """Clients are told in the usage what a response costs."""
     files: tuple[Path, ...] = ()
     """All that it was read from."""
     spending: Spending = field(default_factory=Spending)
@@ -140,10 +144,19 @@ def _config(source: Source, environ: Mapping[str, str]) -> Config:
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         where = tuple(problem["loc"])
+        if (variable := source.unset.get(where)) is not None:
+            raise source.complaint(where, f"{variable} is not set") from None
         message = "is missing" if problem["type"] == "missing" else str(problem["msg"]).removeprefix("Value error, ")
         raise source.complaint(where, message) from None
-    reports = [*source.reports]
-    reports += [f"{source.place(where)}: {dotted(where)} {ruling.NO_EFFECT}" for where in unknown(file)]
+    if (wrong := wrong_price(file)) is not None:
+        raise source.complaint(*wrong)
+    idle = list(unknown(file))
+    reports = [f"{source.place(where)}: {dotted(where)} {ruling.NO_EFFECT}" for where in idle]
+    reports += [
+        f"{source.place(where)}: {dotted(where)}: {variable} is not set"
+        for where, variable in source.unset.items()
+        if not any(where[: len(one)] == one for one in idle)
+    ]
     reports += [f"{source.place(where)}: {dotted(where)}: {said}" for where, said in calling.unknown(file)]
     deployments = _deployments(file, source, reports)
     rules = ruling.rules(file)
@@ -159,12 +172,14 @@ def _config(source: Source, environ: Mapping[str, str]) -> Config:
     return Config(
         deployments,
         general.master_key,
-        tuple(reports),
+        tuple(sorted(reports, key=source.order)),
         rules,
         HealthChecks(
             background=bool(general.background_health_checks), interval=general.health_check_interval or _EVERY
         ),
         {name: Secret(value) for name, value in file.environment_variables.items()},
+        file.litellm_settings.model_cost_map_url,
+        bool(file.litellm_settings.include_cost_in_streaming_usage),
         tuple(source.files),
         _spending(file),
         calling.known(file),

@@ -28,7 +28,8 @@ class Source:
     value: dict[str, Any]
     places: dict[Where, str]
     files: list[Path] = field(default_factory=list)
-    reports: list[str] = field(default_factory=list)
+    unset: dict[Where, str] = field(default_factory=dict)
+    """Where a variable is named that is not set: there is nothing in its place."""
     written: dict[str, Any] = field(default_factory=dict)
     """The value before anything of the environment was put in."""
 
@@ -37,6 +38,12 @@ class Source:
         while where and where not in self.places:
             where = where[:-1]
         return self.places[where]
+
+    def order(self, report: str) -> tuple[int, int]:
+        """Where a report stands that begins with a place: file after file, line after line."""
+        name, _, rest = report.partition(", line ")
+        names = [str(file) for file in self.files]
+        return (names.index(name) if name in names else 0), int(rest.partition(":")[0])
 
     def complaint(self, where: Where, message: str) -> Complaint:
         return Complaint(f"{self.place(where)}: {dotted(where)}: {message}")
@@ -150,7 +157,7 @@ def _credentials(given: Any) -> dict[str, tuple[Where, Any]]:
 
 
 def _resolved(source: Source, where: Where, value: Any, environ: Mapping[str, str]) -> Any:
-    """The value, with what the environment has in place of references; what it does not have is left out, and told."""
+    """The value, with what the environment has in place of references."""
     if isinstance(value, list):
         return [_resolved(source, (*where, number), one, environ) for number, one in enumerate(value)]
     if not isinstance(value, dict):
@@ -159,11 +166,7 @@ def _resolved(source: Source, where: Where, value: Any, environ: Mapping[str, st
     for key, one in value.items():
         made[key] = one if key in _SECRETS else _resolved(source, (*where, key), one, environ)
         if made[key] is None and _refers(one):
-            name = one.removeprefix(ENVIRON)
-            source.reports.append(
-                f"{source.place((*where, key))}: {dotted((*where, key))} is left out: {name} is not set"
-            )
-            del made[key]
+            source.unset[*where, key] = one.removeprefix(ENVIRON)
     return made
 
 

@@ -59,7 +59,6 @@ def rules(file: File) -> Rules:
         "aliases": {name: _alias(value) for name, value in (router.model_group_alias or {}).items()},
         "tag_filtering": router.enable_tag_filtering,
         "tags_match_any": router.tag_filtering_match_any,
-        "pre_call_checks": router.enable_pre_call_checks,
         "default_max_parallel_requests": router.default_max_parallel_requests,
         "affinity": frozenset(_AFFINITIES[one] for one in router.optional_pre_call_checks or () if one in _AFFINITIES),
         "health_check_routing": router.enable_health_check_routing,

@@ -58,6 +58,7 @@ class RouterSettings(Going):
     enable_tag_filtering: bool | None = None
     tag_filtering_match_any: bool | None = None
     enable_pre_call_checks: bool | None = None
+    """They are made in any case: who takes less input than there is, is not called."""
     optional_pre_call_checks: list[str] | None = None
     default_max_parallel_requests: Annotated[int, Field(ge=1)] | None = None
     default_litellm_params: dict[str, Any] | None = None
@@ -73,6 +74,9 @@ class LitellmSettings(Going):
     failure_callback: OneOrMore | None = None
     callbacks: OneOrMore | None = None
     request_timeout: Timeout | None = None
+    model_cost_map_url: SecretText | None = None
+    """A price file in LiteLLM's format: a URL, or a path."""
+    include_cost_in_streaming_usage: bool | None = None
     max_budget: Money | None = None
     budget_duration: Duration | None = None
     max_end_user_budget: Money | None = None

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from warren import naming
+from warren import naming, price_keys
 from warren.config.sections import File
 from warren.located import Where
 from warren.params import Params, Strict
@@ -24,13 +24,18 @@ def unknown(file: File) -> Iterator[Where]:
     for index, entry in enumerate(file.model_list):
         at = ("model_list", index)
         yield from _extra(at, entry)
-        yield from _extra((*at, "litellm_params"), entry.litellm_params)
+        yield from _unpriced((*at, "litellm_params"), entry.litellm_params)
         yield from ((*at, "litellm_params", *where) for where in _unsaid(entry.litellm_params))
-        yield from _extra((*at, "model_info"), entry.model_info)
+        yield from _unpriced((*at, "model_info"), entry.model_info)
 
 
 def _extra(at: Where, section: Strict) -> Iterator[Where]:
     return ((*at, key) for key in section.model_extra or ())
+
+
+def _unpriced(at: Where, section: Strict) -> Iterator[Where]:
+    """Where it is no price, either."""
+    return (where for where in _extra(at, section) if not price_keys.known(str(where[-1])))
 
 
 def _unsaid(params: Params) -> Iterator[Where]:
@@ -41,3 +46,15 @@ def _unsaid(params: Params) -> Iterator[Where]:
             top = _TOP.split(naming.CHATS.get(name, name))[0]
             if top not in known or (key == "additional_drop_params" and top in UNDROPPABLE):
                 yield key, at
+
+
+def wrong_price(file: File) -> tuple[Where, str] | None:
+    """Where a price is none, and why."""
+    for index, entry in enumerate(file.model_list):
+        for name in ("litellm_params", "model_info"):
+            for key, value in (getattr(entry, name).model_extra or {}).items():
+                try:
+                    price_keys.check(key, value)
+                except ValueError as wrong:
+                    return ("model_list", index, name, key), str(wrong)
+    return None

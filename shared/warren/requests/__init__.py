@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from warren.errors import InvalidRequest
+from warren.objects import Item
 from warren.requests import extras
 from warren.requests.bodies import (
     Body,
@@ -26,7 +27,6 @@ from warren.requests.bodies import (
 )
 from warren.requests.limits import read, weigh
 from warren.requests.refusals import missing, mistyped, refusal, unknown, unsupported
-from warren.responses import Item
 
 __all__ = [
     "Compact",
@@ -34,6 +34,7 @@ __all__ = [
     "CreateResponse",
     "Frame",
     "NewConversation",
+    "checked",
     "compact",
     "count",
     "create",
@@ -41,6 +42,7 @@ __all__ = [
     "managed",
     "new_conversation",
     "new_items",
+    "read",
     "update_conversation",
     "weigh",
 ]
@@ -63,7 +65,11 @@ class Frame:
 
 def create(body: bytes) -> CreateResponse:
     """The body of `POST /v1/responses`."""
-    given = read(body)
+    return checked(read(body))
+
+
+def checked(given: dict[str, Any]) -> CreateResponse:
+    """The fields of such a body, as `read` gives them."""
     wanted = _create(given)
     _says_something(given)
     return wanted
@@ -154,6 +160,8 @@ def _carries_on(given: dict[str, Any]) -> bool:
 def _read(kind: type[AnyBody], given: dict[str, Any]) -> AnyBody:
     known = kind.model_fields
     for name in given:
+        if name in extras.OPERATORS:
+            raise unsupported(name, "where requests go is not for them to say")
         if name not in known and name not in extras.BODY:
             raise unknown(name[:128], known)
     try:

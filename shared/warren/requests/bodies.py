@@ -4,11 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from warren.objects import Item
 from warren.requests import fields
 from warren.requests.items import INPUT, ITEM, PROMPT, kind
 from warren.requests.shapes import As, many
 from warren.requests.tools import CHOICE, TOOLS
-from warren.responses import Item
 
 Input = Annotated[str | list[Item], As(INPUT)]
 Metadata = Annotated[dict[str, str], As(fields.METADATA)]

@@ -26,3 +26,12 @@ MOVED: dict[str, str] = {
     "verbosity": "text.verbosity",
 }
 """What a request for Chat Completions says, and where the Responses API has it."""
+
+OPERATORS = frozenset(
+    {
+        "api_base", "api_key", "api_version", "azure_ad_token", "base_url", "custom_llm_provider", "deployment_id",
+        "extra_body", "extra_headers", "extra_query", "headers", "organization", "vertex_credentials",
+        "vertex_location", "vertex_project",
+    }
+)  # fmt: skip
+"""What LiteLLM's calls may say in a process, and no request from outside: where it goes, and with which key."""

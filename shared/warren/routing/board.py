@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from warren.contracts import Cooldown, Failed, Gauge, Pulse
+from warren.contracts import Check, Checked, Cooldown, Failed, Gauge, Pulse
 from warren.routing import cooling
 from warren.routing.cooling import MINUTE, Terms
 from warren.routing.rules import Cause, cause
@@ -50,6 +50,7 @@ class _Known:
     gauges: dict[str, tuple[float, Gauge]] = field(default_factory=dict)
     """By the worker that told it."""
     sent: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    check: Check | None = None
 
 
 _USUAL = Terms()
@@ -62,16 +63,18 @@ class Board:
 
     def __init__(self, terms: Callable[[str], Terms | None] = lambda _deployment: _USUAL) -> None:
         self._terms = terms
+        self._by_checks = False
         self._known: dict[str, _Known] = {}
         self._workers: dict[str, tuple[float, Pulse]] = {}
 
-    def configure(self, terms: Callable[[str], Terms | None]) -> None:
-        """From now on other terms hold; what is known stays known."""
+    def configure(self, terms: Callable[[str], Terms | None], *, by_checks: bool = False) -> None:
+        """From now on other terms hold; what is known stays known. `by_checks`: who fails its checks is `down`."""
         self._terms = terms
+        self._by_checks = by_checks
         for deployment in [name for name in self._known if terms(name) is None]:
             del self._known[deployment]
 
-    def take(self, message: Pulse | Failed | Cooldown, now: float) -> Cooldown | None:
+    def take(self, message: Pulse | Failed | Cooldown | Checked, now: float) -> Cooldown | None:
         """Learn this. What follows from a failure holds at once, and is returned: its witness tells the others."""
         match message:
             case Pulse():
@@ -80,6 +83,8 @@ class Board:
                 return self._failed(message, now)
             case Cooldown():
                 self._cool(message)
+            case Checked(checks=checks):
+                self._check(checks)
         return None
 
     def counts(self, failed: Failed) -> bool:
@@ -89,7 +94,10 @@ class Board:
 
     def sent(self, deployment: str, now: float) -> None:
         """A request is on its way there: it counts as in flight until the pulse of who works on it says so."""
-        self._of(deployment).sent.append(now)
+        sent = self._of(deployment).sent
+        while sent and now - sent[0] >= _ON_ITS_WAY:
+            sent.popleft()
+        sent.append(now)
 
     def cooling(self, deployment: str, now: float) -> float:
         """Seconds until it may be asked again; 0.0: now."""
@@ -117,9 +125,15 @@ class Board:
             samples,
         )
 
-    def down(self, _deployment: str) -> bool:
+    def down(self, deployment: str) -> bool:
         """Whether the background checks found it dead, if routing goes by them."""
-        return False
+        check = self.check(deployment)
+        return self._by_checks and check is not None and not check.up
+
+    def check(self, deployment: str) -> Check | None:
+        """What came of the latest check, as long as that is not too old."""
+        known = self._known.get(deployment)
+        return None if known is None else known.check
 
     def workers(self, now: float) -> list[Pulse]:
         """The last pulses of the workers that live."""
@@ -134,6 +148,8 @@ class Board:
     def _pulse(self, pulse: Pulse, now: float) -> None:
         for known in self._known.values():
             known.gauges.pop(pulse.address, None)
+            if known.check is not None and known.check.until <= now:
+                known.check = None
         for gauge in pulse.gauges:
             if self._terms(gauge.deployment) is not None:
                 self._of(gauge.deployment).gauges[pulse.address] = now, gauge
@@ -149,8 +165,10 @@ class Board:
         if terms is None or not cooling.counts(why, terms):
             return None
         known = self._of(failed.deployment)
+        while known.failures and now - known.failures[0][0] >= MINUTE:
+            known.failures.popleft()
         known.failures.append((now, why))
-        recent = [one for at, one in known.failures if now - at < MINUTE]
+        recent = [one for _, one in known.failures]
         succeeded = sum(gauge.succeeded for at, gauge in known.gauges.values() if now - at < LIVES)
         seconds = cooling.after(failed, why, recent, succeeded, terms)
         if seconds is None or (known.until > now and now + seconds < known.until + _NEWS):
@@ -158,6 +176,14 @@ class Board:
         cooldown = Cooldown(deployment=failed.deployment, until=now + seconds, code=failed.code)
         self._cool(cooldown)
         return cooldown
+
+    def _check(self, checks: Iterable[Check]) -> None:
+        for check in checks:
+            if self._terms(check.deployment) is None:
+                continue
+            known = self._of(check.deployment)
+            if known.check is None or check.at >= known.check.at:
+                known.check = check
 
     def _cool(self, cooldown: Cooldown) -> None:
         terms = self._terms(cooldown.deployment)

@@ -1,18 +1,14 @@
-"""What a request says about its own way: read from its body and its headers, and taken out of it.
+"""What a request says about its own way: read from its fields and its headers, and taken out of the fields.
 
-Names are LiteLLM's. What is taken out is checked here; the rest of the body is checked as ever, so that a name in an
-escaped form is refused as an unknown one.
+Names are LiteLLM's. What is taken out is checked here, the rest of the body as ever.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pydantic_core import to_json
-
 from warren import requests
 from warren.contracts import Knobs, Target
 from warren.errors import InvalidRequest
-from warren.requests.limits import read
 from warren.requests.refusals import mistyped
 from warren.requests.rewritten import FIXED
 from warren.routing.fallbacks import EVERY
@@ -29,30 +25,29 @@ _TESTS = {
     "mock_testing_content_policy_fallbacks": "content_policy",
     "mock_testing_rate_limit_error": "rate_limit",
 }
+_REWRITTEN = "rewritten"
+_PREFIXES = ("x-litellm-", "x-warren-")
 _METADATA = ("metadata", "litellm_metadata")
 _SESSION_HEADERS = ("x-warren-session-id", "x-litellm-session-id", "x-litellm-trace-id")
 
 
-def taken(body: bytes, headers: Mapping[str, str] | None = None) -> tuple[Knobs, bytes]:
-    """The knobs of a request, and its body without them. What the body says goes before the headers; their names are
-    in small letters.
+def taken(given: dict[str, Any], headers: Mapping[str, str] | None = None) -> tuple[Knobs, bool]:
+    """The knobs of a request, whose fields lose them; and whether they had any. What the fields say goes before the
+    headers, whose names are in small letters.
 
     Raises:
         InvalidRequest: one of them is not what it should be; `param` names it.
     """
-    said = dict(_from_headers(headers or {}))
-    if any(name in body for name in _MENTIONED):
-        given = read(body)
-        told = dict(_from_body(given))
-        if told.pop("rewritten", False):
-            body = to_json(given)
-        said |= told
-    return (Knobs(**said) if said else UNSAID), body
+    said = dict(_from_headers(headers)) if headers is not None else {}
+    before = len(given)
+    said |= dict(_from_body(given))
+    changed = bool(said.pop(_REWRITTEN, False)) or len(given) != before
+    return (Knobs(**said) if said else UNSAID), changed
 
 
 def _from_body(given: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The knobs in this body, which loses them; `rewritten` tells that it did."""
-    asked = {name: given.pop(name) for name in _READ.keys() | _TESTS.keys() | {"litellm_metadata"} if name in given}
+    """The knobs among these fields, which lose them; `_REWRITTEN` tells that one of the others became another one."""
+    asked = {name: given.pop(name) for name in _NAMES & given.keys()}
     for name in sorted(asked):
         if name in _READ and asked[name] is not None:
             yield name, _READ[name](name, asked[name], given)
@@ -67,17 +62,19 @@ def _from_body(given: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             continue
         if isinstance(session := metadata.get("session_id"), str):
             yield "session", session[:_LONGEST]
+        if name == "litellm_metadata" and isinstance(user := metadata.get("user"), str):
+            yield "user", user
         if tags is None and isinstance(metadata.get("tags"), list):
             tags = metadata["tags"]
             yield "tags", _texts(f"{name}.tags", tags, given)
             if name == "metadata":
                 given[name] = {key: value for key, value in metadata.items() if key != "tags"}
-                yield "rewritten", True
-    if asked:
-        yield "rewritten", True
+                yield _REWRITTEN, True
 
 
 def _from_headers(headers: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    if not any(name.startswith(_PREFIXES) for name in headers):
+        return
     for name, number in (("timeout", _seconds), ("stream_timeout", _seconds), ("num_retries", _count)):
         for header in (f"x-litellm-{name.replace('_', '-')}", f"x-warren-{name.replace('_', '-')}"):
             if (text := headers.get(header)) is not None:
@@ -169,7 +166,7 @@ def _target(path: str, value: Any, given: dict[str, Any]) -> Target:
             )
     if overrides:
         try:
-            requests.create(to_json({**_without_knobs(given), **overrides, "model": value["model"]}))
+            requests.checked({**_without_knobs(given), **overrides, "model": value["model"]})
         except InvalidRequest as error:
             error.param = f"{path}.{error.param}" if error.param in overrides else error.param
             raise
@@ -192,4 +189,4 @@ _READ: dict[str, Callable[[str, Any, dict[str, Any]], Any]] = {
     "drop_params": _flag,
     "mock_response": _text,
 }
-_MENTIONED = tuple(f'"{name}"'.encode() for name in (*_READ, *_TESTS, "litellm_metadata", "session_id"))
+_NAMES = _READ.keys() | _TESTS.keys() | {"litellm_metadata"}

@@ -118,8 +118,6 @@ class Rules:
     tag_filtering: bool = False
     tags_match_any: bool = True
     """One tag in common is enough; else a deployment must have all of the request's."""
-    pre_call_checks: bool = False
-    """Deployments that take less input than there is are left out."""
     default_max_parallel_requests: int | None = None
     """Of each deployment that does not say otherwise."""
     affinity: frozenset[Affinity] = frozenset()

@@ -121,6 +121,8 @@ def _mistral(body: Json) -> Iterator[str]:
             yield f"messages[{at}]: Assistant message must have either content or tool_calls, but not none."
         if message["role"] == "tool" and not message.get("name"):
             yield f"messages[{at}]: a result says the tool's name"
+        if message["role"] == "user" and at and body["messages"][at - 1]["role"] == "tool":
+            yield f"messages[{at}]: Unexpected role 'user' after role 'tool'"
         ids = [call["id"] for call in message.get("tool_calls") or ()]
         bad = [id_ for id_ in ids if not _NINE.fullmatch(id_)]
         yield from (f"Tool call id was {id_} but must be a-z, A-Z, 0-9, with a length of 9." for id_ in bad)

@@ -96,9 +96,18 @@ def _conversation(asked: Json) -> Iterator[str]:
         yield "Expected toolResult blocks for the last toolUse blocks."
     if len(set(names)) < len(names):
         yield "Document names must be unique."
+    yield from _points([*asked.get("system", []), *(block for message in messages for block in message["content"])])
     for block in asked.get("system", []):
         if "text" in block and not block["text"].strip():
             yield "The text field in the SystemContentBlock is blank."
+
+
+def _points(blocks: list[Json]) -> Iterator[str]:
+    lives = ["ttl" in block["cachePoint"] for block in blocks if "cachePoint" in block]
+    if len(lives) > 4:
+        yield "A maximum of 4 cache points may be provided."
+    if lives != sorted(lives, reverse=True):
+        yield "A cache point with a longer TTL must not come after one with a shorter TTL."
 
 
 def _block(block: Json, message: Json, tools: set[str]) -> Iterator[str]:

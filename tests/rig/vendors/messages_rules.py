@@ -58,6 +58,7 @@ def check(body: Json, headers: Mapping[str, str], *, counts: bool, vertex: bool)
     _fields(body, counts=counts, vertex=vertex)
     messages = [(message["role"], _blocks(message["content"])) for message in body["messages"]]
     _turns(messages)
+    _marks([*_blocks(body.get("system", [])), *(block for _, blocks in messages for block in _every(blocks))])
     _results(messages)
     _thoughts(body, messages)
     if not counts:
@@ -148,8 +149,12 @@ def _turns(messages: list[tuple[str, list[Json]]]) -> None:
             _wrong(wrong, f"messages.{at}: `{block['type']}` blocks are not permitted in `{role}` messages")
         if role == "assistant":
             _wrong(blocks[-1]["type"] in _THOUGHTS, f"messages.{at}: The final block cannot be `thinking`")
-    marks = [block for _, blocks in messages for block in _every(blocks) if "cache_control" in block]
-    _wrong(len(marks) > 4, "A maximum of 4 blocks with cache_control may be provided.")
+
+
+def _marks(blocks: list[Json]) -> None:
+    lives = ["ttl" in block["cache_control"] for block in blocks if "cache_control" in block]
+    _wrong(len(lives) > 4, "A maximum of 4 blocks with cache_control may be provided.")
+    _wrong(lives != sorted(lives, reverse=True), "a ttl='1h' cache_control block must not come after a ttl='5m' block")
 
 
 def _results(messages: list[tuple[str, list[Json]]]) -> None:

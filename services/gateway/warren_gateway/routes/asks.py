@@ -12,7 +12,7 @@ from warren.contracts import Ask, Cancel, Fetched, Knobs, Payer
 from warren.errors import InvalidRequest, LedgerUnavailable, Overloaded, RequestTooLarge
 from warren.requests import Compact, CountTokens
 from warren_gateway import creating, queries
-from warren_gateway.admitting import Asked, pay, permit, unreserve
+from warren_gateway.admitting import Asked, pay, permit
 from warren_gateway.answering import GONE, unless_gone
 from warren_gateway.gateway import of
 from warren_gateway.routes.conversations import owned
@@ -95,8 +95,7 @@ async def _ask(
         calling = gateway.bus.call(jobs(provider), asked, timeout=gateway.request_timeout)
         answer = await unless_gone(request.receive, calling)
     except (LedgerUnavailable, Overloaded, RequestTooLarge):  # nobody has it
-        if payer.budgets:
-            await unreserve(gateway, id_, payer.budgets)
+        await gateway.dispatch.unreserve(id_, payer)
         raise
     if answer is None:
         await gateway.bus.tell(RESUME, Cancel(response_id=asked.response_id))

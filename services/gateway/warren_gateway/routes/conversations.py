@@ -18,7 +18,7 @@ from warren.contracts import (
     UpdateConversation,
 )
 from warren.errors import InvalidRequest
-from warren.responses import Item
+from warren.objects import Item
 from warren_gateway import queries
 from warren_gateway.creating import read_body, reading, unknown_conversation
 from warren_gateway.gateway import Gateway, of

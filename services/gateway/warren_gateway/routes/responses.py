@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from opentelemetry.trace import SpanKind
 from pydantic_core import from_json, to_json
 
-from warren import responses, telemetry
+from warren import objects, telemetry
 from warren.bus import LEDGER_ASK, LEDGER_WRITE
 from warren.contracts import CancelBackground, Delete, Deleted, Fetch, Fetched, Tail, Tailed
 from warren.errors import IdempotencyKeyReused, InvalidRequest, NotFound
@@ -75,7 +75,7 @@ async def _queued(prepared: Prepared) -> bytes:
     """What is shown of a response that nobody has begun."""
     job = prepared.job
     asked = await reading(from_json, job.request)
-    blank = responses.blank(asked, response_id=job.response_id, created_at=job.created_at)
+    blank = objects.blank(asked, response_id=job.response_id, created_at=job.created_at)
     return to_json(blank | {"status": "queued"}, inf_nan_mode="null")
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from warren.errors import InvalidRequest
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.unsaid import unsupported
 
 SYSTEM = frozenset({"input_text"})
@@ -105,6 +105,12 @@ def image(url: str, path: str, detail: Any = None, marked: Any = None) -> Media:
     if data is not None:
         return Media("input_image", path, media_type=media_type, data=data, detail=detail, breakpoint=marked)
     return Media("input_image", path, url=url, detail=detail, breakpoint=marked)
+
+
+def unmarked(path: str) -> None:
+    """Refuse a cache breakpoint in the part at this path; one of an earlier turn was for another provider's cache."""
+    if path.startswith("input["):
+        raise unsupported(f"{path}.prompt_cache_breakpoint")
 
 
 def _part(part: Any, path: str, allowed: frozenset[str]) -> Said | Media:

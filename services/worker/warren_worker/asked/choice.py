@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from warren.errors import InvalidRequest
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.unsaid import missing, only, unsupported
 from warren_worker.tools import Tool, flat, tools
 from warren_worker.wrapping import KEY
@@ -115,6 +115,8 @@ def _function(tool: Tool) -> Function:
         }
     else:
         parameters = given.get("parameters") or {"type": "object", "properties": {}}
+        if parameters.get("type") is None:
+            parameters = {**parameters, "type": "object"}
     description = "\n\n".join(_description(tool))
     return Function(tool.flat, description or None, parameters, given.get("strict"), tool.path)
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from warren.errors import InvalidRequest
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.unsaid import unsupported
 
 _NOTHING_ELSE = "and nothing else: no explanation, no code fence"

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic_core import to_json
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.blocks import Media, Said, image
 from warren_worker.asked.unsaid import unsupported
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from warren.errors import InvalidRequest
-from warren.responses import Item, items
+from warren.objects import Item, items
 from warren_worker.asked import blocks
 from warren_worker.asked.blocks import Block, Called, Hosted, Media, Result, Said, Thought
 from warren_worker.asked.replay import told

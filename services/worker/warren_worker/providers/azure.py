@@ -120,8 +120,13 @@ def versioned(version: str | None) -> str:
 
 
 def _responses(asked: Asked, resource: Resource) -> Place:
-    """Only dated previews had Responses outside of `/openai/v1`; for versions without them the API's own is taken."""
-    version = _version(asked, resource)
+    """Only dated previews had Responses outside of `/openai/v1`; for versions without them the API's own is taken. A
+    `responses_api_version` is taken at its word, but for the address's own.
+    """
+    version = asked.value(asked.params.responses_api_version) if resource.version is None else None
+    if version is not None and version not in _UNDATED and not resource.v1:
+        return Place(f"{resource.root}/openai", versioned(version))
+    version = version or _version(asked, resource)
     if resource.v1:
         return Place(resource.root + V1, versioned(version if version in _UNDATED - {"v1"} else None))
     if version is not None and _DATED_PREVIEW.fullmatch(version):

@@ -34,7 +34,14 @@ _ABOUT_MONEY = re.compile(
 _TOO_LONG = re.compile(
     r"context.?(length|size|window|limit)|maximum prompt length|(prompt|input) is too long"
     r"|input token count.{0,60}exceed|too many (input|prompt) tokens|maximum (number of )?input tokens"
-    r"|reduce the length of the (messages|prompt)|tokens`? \+ `?max_new_tokens",
+    r"|reduce the length of the (messages|prompt)|tokens`? \+ `?max_new_tokens"
+    r"|(prompt|input)( length)?( \d+)? exceeds? (the )?max(imum)? length"
+    r"|exceeded model token limit|model max length exceeded|exceed max message tokens",
+    re.IGNORECASE,
+)
+_FILTERED = re.compile(
+    r"content filter(ing)? policy|content management policy|content violates [a-z ]*(guidelines|polic(y|ies))"
+    r"|content exists risk|considered high risk|may contain sensitive information|unsafe or sensitive content",
     re.IGNORECASE,
 )
 _ABOUT_OUTPUT = re.compile(r"\W*max_(completion_|output_)?tokens", re.IGNORECASE)
@@ -49,6 +56,8 @@ def of_status(
     `said` is what the vendor says, as far as it may concern the caller: it is only told where he must change something.
     """
     match status:
+        case 403 if _FILTERED.search(said):  # xAI; its words name our key
+            return filtered()
         case 401 | 403:
             return unaccepted()
         case 402:
@@ -78,7 +87,7 @@ def refused(status: int, said: str = "", *, param: str | None = None, code: str 
         return unaccepted()
     if code in QUOTA_CODES or _ABOUT_MONEY.search(said):
         return quota()
-    if code == "content_filter":
+    if code == "content_filter" or _FILTERED.search(said):
         return filtered(said, param=param)
     long = _TOO_LONG.search(said) is not None and not _ABOUT_OUTPUT.match(said)
     if status in (400, 413, 422) and (code == "context_length_exceeded" or long):

@@ -133,6 +133,8 @@ def _error(status: int, said: dict[str, Any], wait: float | None) -> WarrenError
     """Of an error in OpenAI's form, or in one that is almost that."""
     words, code, param = (_text(said.get(name)) for name in ("message", "code", "param"))
     kind = _text(said.get("type"))
+    if kind == "content_filter":  # Moonshot
+        code = kind
     if status == 429 and (kind in QUOTA_CODES or concerns_money(words or "")):
         return quota(wait)
     match said:
@@ -142,6 +144,9 @@ def _error(status: int, said: dict[str, Any], wait: float | None) -> WarrenError
             return filtered(words or "", param=param)
         case {"error_code": "REQUEST_LIMIT_EXCEEDED"}:  # Databricks
             return rate_limited(wait)
+        case {"metadata": {"raw": str(raw)}} if status < 500:  # OpenRouter: what the vendor behind it says
+            words = _text(detail(raw.encode()).get("message")) or words
+            return of_status(status, words or "", param=param, code=code, wait=wait)
         case _:
             return of_status(status, words or "", param=param, code=code, wait=wait)
 

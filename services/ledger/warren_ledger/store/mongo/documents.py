@@ -83,7 +83,7 @@ def cost_of(outcome: Outcome, call: UpstreamCall) -> Document:
     payer = outcome.payer.model_dump(include={"key", "end_user", "tags"})
     return {
         **{name: value for name, value in payer.items() if value},
-        **call.model_dump(exclude={"call_id"}),
+        **call.model_dump(mode="json", exclude={"call_id"}, exclude_defaults=True),
         "_id": call.call_id,
         "response_id": outcome.response_id,
         "account": outcome.account,
@@ -95,5 +95,5 @@ def cost_of(outcome: Outcome, call: UpstreamCall) -> Document:
 
 
 def call_of(document: Document) -> UpstreamCall:
-    cost = document["cost"]
+    cost: Decimal128 | None = document["cost"]
     return UpstreamCall(**{**document, "call_id": document["_id"], "cost": cost if cost is None else cost.to_decimal()})

@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - queries are put together from constants of this file; values are bound, always
-"""The store in one file, for one process: SQLite on a thread of its own.
+"""The store in one file, for one process or several on one machine: SQLite on a thread of its own.
 
 What belongs together is one transaction, and on disk when it is acknowledged: it survives kill -9 and power cuts.
 """
@@ -30,9 +30,7 @@ _PURGE = 600.0
 """Seconds between two looks for what has expired."""
 
 _SETUP = """
-PRAGMA journal_mode = WAL;
-PRAGMA synchronous = FULL;
-PRAGMA secure_delete = ON;
+BEGIN IMMEDIATE;  -- several processes may make the file at once
 CREATE TABLE IF NOT EXISTS responses (
     response_id TEXT PRIMARY KEY, account TEXT NOT NULL, status TEXT NOT NULL, attempt TEXT NOT NULL,
     ended_at REAL, kept INTEGER, model TEXT, deployment TEXT, upstream_id TEXT, previous_response_id TEXT,
@@ -138,7 +136,7 @@ class SqliteStore:
             try:
                 yield store
             finally:
-                await file.run(file.db.close)
+                await file.run(file.close)
 
     async def put(self, outcomes: Sequence[Outcome]) -> list[Recorded]:
         return await self._file.run(self._put, outcomes)
@@ -171,7 +169,7 @@ class SqliteStore:
             there = {name for _, name, *_ in self._file.db.execute(f"PRAGMA table_info({table})")}
             for name in columns.keys() - there:
                 self._file.db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {columns[name]}")
-        self._file.db.executescript(runs.SETUP + lists.SETUP + charges.SETUP)
+        self._file.db.executescript(runs.SETUP + lists.SETUP + charges.SETUP)  # which commits what came before
         self.charges.opened()
         with self._file.writing():
             self._purge()

@@ -131,4 +131,5 @@ class Chat:
             names=self.names_results,
             short_ids=self.short_ids,
             empties=self.empty_messages,
+            answers=self.facts.answers_results is True,
         )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.dialect import Kept
 
 _BY = "openrouter"

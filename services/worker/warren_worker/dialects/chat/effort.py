@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.unsaid import only, unsupported
 from warren_worker.facts import Facts, nearest
 
-Thinking = Literal["reasoning_effort", "reasoning", "thinking", "thinking+effort", "budget", "prompt_mode"]
+Thinking = Literal["reasoning_effort", "reasoning", "thinking", "thinking+effort", "budget", "prompt_mode", "default"]
 """By which field: `reasoning_effort` as OpenAI has it; `reasoning: {effort}` (OpenRouter); `thinking: {type}`, on or
 off (Z.ai, Moonshot), or that with an effort beside it (DeepSeek); `thinking` with a budget for those models that are
 known to be told so, and an effort for others (Databricks); `prompt_mode` in the same way for those that it switches on
-(Mistral)."""
+(Mistral); a `reasoning_effort` that is `default` or `none` (Qwen at Groq)."""
 
 _BUDGETS = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 8192, "max": 16384}
 _ROOM = 1024
@@ -65,6 +65,8 @@ def _said(how: Thinking, wanted: str, facts: Facts, request: Mapping[str, Any]) 
             return {"thinking": switch, **({} if wanted == "none" else {"reasoning_effort": wanted})}
         case "budget" if facts.reasoning in ("budget", "adaptive"):
             return _budget(wanted, request.get("max_output_tokens"))
+        case "default":
+            return {"reasoning_effort": "none" if wanted == "none" else "default"}
         case "prompt_mode" if facts.reasoning == "switch":
             return {} if wanted == "none" else {"prompt_mode": "reasoning"}
         case _:

@@ -2,20 +2,23 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.blocks import Called, Hosted, Media, Result, Said, Thought
 from warren_worker.asked.spoken import Spoken, spoken
 from warren_worker.dialect import Conversation
 from warren_worker.dialects.chat.details import replayed
 from warren_worker.dialects.chat.parts import content, output
 from warren_worker.dialects.chat.turns import Turns
+from warren_worker.dialects.messages.caching import keep_last_marks
 
 _SHORT = 9
 _SHORT_ID = re.compile(f"[a-zA-Z0-9]{{{_SHORT}}}")
+_ANSWER = "I see."
+"""What the assistant says to results that were not answered, where they must be."""
 _UNSAID = " "
 """Stands for thoughts that are nowhere: they may not be missing, nor empty."""
 
@@ -32,6 +35,7 @@ class Manner:
     names: bool
     short_ids: bool
     empties: bool
+    answers: bool
 
 
 def messages(conversation: Conversation, manner: Manner, instructions: str | None) -> list[Item]:
@@ -47,6 +51,10 @@ def messages(conversation: Conversation, manner: Manner, instructions: str | Non
         said = _hoisted(said, manner.developer)
     if not manner.empties:
         said = [message for message in said if message["content"] or message["role"] == "tool" or _calls(message)]
+    if manner.answers:
+        said = list(_answered(said))
+    if manner.caches:
+        keep_last_marks(part for message in said if isinstance(message["content"], list) for part in message["content"])
     tools = bool(conversation.request.get("tools")) or any(map(_calls, said))
     return [_thoughtful(message, manner, tools=tools) for message in said]
 
@@ -118,6 +126,16 @@ def _thoughtful(message: Item, manner: Manner, *, tools: bool) -> Item:
     if not tools:
         return {key: value for key, value in message.items() if key != name}
     return {**message, name: _UNSAID} if manner.demands and _calls(message) and name not in message else message
+
+
+def _answered(said: list[Item]) -> Iterator[Item]:
+    """No user speaks right behind what tools gave back, as one who stops a loop does, or shows a tool's picture."""
+    before = ""
+    for message in said:
+        if (before, message["role"]) == ("tool", "user"):
+            yield {"role": "assistant", "content": _ANSWER}
+        before = message["role"]
+        yield message
 
 
 def _hoisted(said: list[Item], developer: str) -> list[Item]:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from warren.responses import Item
-from warren_worker.asked.blocks import Media, Result, Said
+from warren.objects import Item
+from warren_worker.asked.blocks import Media, Result, Said, unmarked
 from warren_worker.asked.unsaid import unsupported
 
 
@@ -21,9 +21,12 @@ def content(said: Iterable[Said | Media], *, caches: bool = False) -> str | list
 
 def output(result: Result, call_id: str, *, caches: bool = False) -> tuple[Item, Item | None]:
     """A tool's result. It can be text only; what else it holds a user must show."""
-    texts = [block.text for block in result.content if isinstance(block, Said)]
+    texts = [block for block in result.content if isinstance(block, Said)]
+    parts = [_part(block, caches=caches) for block in texts]
+    marked = any("cache_control" in part for part in parts)
     others = [_part(block, caches=caches) for block in result.content if isinstance(block, Media)]
-    message: Item = {"role": "tool", "tool_call_id": call_id, "content": "".join(texts)}
+    said = parts if marked else "".join(block.text for block in texts)
+    message: Item = {"role": "tool", "tool_call_id": call_id, "content": said}
     if not others:
         return message, None
     message["content"] = message["content"] or "The output follows in a message of the user's."
@@ -33,10 +36,10 @@ def output(result: Result, call_id: str, *, caches: bool = False) -> tuple[Item,
 
 def _part(block: Said | Media, *, caches: bool) -> Item:
     made: Item = {"type": "text", "text": block.text} if isinstance(block, Said) else _media(block)
-    if block.breakpoint is not None:
-        if not caches:
-            raise unsupported(f"{block.path}.prompt_cache_breakpoint")
+    if block.breakpoint is not None and caches:
         made["cache_control"] = {"type": "ephemeral"}
+    elif block.breakpoint is not None:
+        unmarked(block.path)
     return made
 
 

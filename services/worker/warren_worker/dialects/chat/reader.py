@@ -7,7 +7,7 @@ from pydantic_core import from_json, to_json
 
 from warren import sse
 from warren.errors import UpstreamError
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.dialect import (
     Arguments,
     Delta,
@@ -44,14 +44,18 @@ class ChatReader:
     `reasoning_details` must come back.
     """
 
-    __slots__ = ("_calls", "_count", "_details", "_named", "_said", "_sources", "_tags", "_tier")
+    __slots__ = (
+        "_calls", "_count", "_details", "_logs", "_named", "_nameless", "_said", "_sources", "_tags", "_tier",
+    )  # fmt: skip
 
     def __init__(self, *, tagged: bool = False, keeps: bool = False) -> None:
         self._calls: dict[Any, tuple[int, Any]] = {}  # by index: our handle, and the id it came with
+        self._nameless: dict[Any, Any] = {}  # ids of calls that begin without a name, by index
         self._count = 0
         self._named = False
         self._tier: Any = None
         self._tags = Tags() if tagged else None
+        self._logs: list[Item] = []
         self._details = Details() if keeps else None
         self._sources: list[tuple[str, str]] = []
         self._said: list[str] = []
@@ -67,6 +71,8 @@ class ChatReader:
     def _chunk(self, chunk: Item) -> Iterator[Delta]:
         if chunk.get("error"):
             raise inside(chunk["error"])
+        if chunk.get("object") == "error":  # Mistral, and older servers of vLLM's
+            raise inside(chunk)
         if not self._named and isinstance(chunk.get("id"), str):
             self._named = True
             yield UpstreamId(chunk["id"])
@@ -76,7 +82,8 @@ class ChatReader:
                 yield Tier(tier)
         self._sources = said.sources(chunk) or self._sources
         for choice in chunk.get("choices") or ():
-            yield from self._choice(choice)
+            if not choice.get("index"):  # one answer is asked for, whatever a configuration adds
+                yield from self._choice(choice)
         if isinstance(usage := chunk.get("usage"), dict):
             yield from said.usage(usage)
         elif "x_groq" in chunk:
@@ -109,21 +116,34 @@ class ChatReader:
             yield from said.parts(content)
             return
         self._said.append(content)
-        if self._tags is not None:
-            yield from self._tags.feed(content)
-        else:
-            yield Text(content, said.logs(logprobs) if logprobs else [])
+        logs = said.logs(logprobs) if logprobs else []
+        if self._tags is None:
+            yield Text(content, logs)
+            return
+        self._logs += logs
+        yield from self._told(self._tags.feed(content))
+
+    def _told(self, tagged: Iterable[Text | Thought]) -> Iterator[Delta]:
+        """What was told apart; probabilities are of the text, and may come before it."""
+        for one in tagged:
+            logs, self._logs = self._logs, []
+            yield Text(one.text, logs) if isinstance(one, Text) else one
 
     def _call(self, call: Item) -> Iterator[Delta]:
         index, id_ = call.get("index"), call.get("id")
         function = call.get("function") or {}
         name = function.get("name")
         known = self._calls.get(index)
+        if known is None and not name and not function.get("arguments"):  # its name comes with the next piece
+            self._nameless[index] = id_
+            return
         if known is None or (id_ and name and id_ != known[1]):  # some servers count every call as 0, or not at all
+            early = self._nameless.pop(index, None)
+            id_ = id_ or early
             known = self._calls[index] = self._count, id_
             self._count += 1
             yield from self._kept()
-            yield ToolCall(known[0], str(id_) if id_ else None, said.text(name or ""))
+            yield ToolCall(known[0], str(id_) if id_ else None, _name(name))
         if part := function.get("arguments"):
             yield Arguments(known[0], part if isinstance(part, str) else to_json(part).decode())
 
@@ -135,9 +155,17 @@ class ChatReader:
         stop = _STOPS.get(reason.lower())
         if stop is None:
             raise UpstreamError(f"The provider ended its answer with {reason[:40]!r}.")
+        if any(self._nameless.values()):
+            raise TypeError("a call of nothing")
         if self._tags is not None:
-            yield from self._tags.end()
+            yield from self._told(self._tags.end())
         if self._details is not None:
             yield from self._details.flush(thought=not self._said and not self._calls)
         yield from said.citations(self._sources, "".join(self._said))
         yield stop
+
+
+def _name(value: Any) -> str:
+    if not value:
+        raise TypeError("a call of nothing")
+    return said.text(value)

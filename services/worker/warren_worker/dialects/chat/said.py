@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from warren.responses import Item
-from warren_worker.dialect import Annotation, Delta, Summary, Text, Thought, Tokens, plausible, used
+from warren.objects import Item
+from warren_worker.dialect import Annotation, Delta, Summary, Text, Thought, Tokens, plausible, searches, stated, used
 from warren_worker.refusal import inside
 
 
@@ -106,7 +106,20 @@ def usage(given: Item) -> Iterator[Tokens]:
         and given.get("total_tokens") == prompt + completion + reasoned
     ):
         completion += reasoned  # xAI counts thoughts apart
-    return used(prompt, cached, read.get("cache_write_tokens"), completion, reasoned)
+    return used(
+        prompt,
+        cached,
+        read.get("cache_write_tokens"),
+        completion,
+        reasoned,
+        stated=stated(given),
+        input_audio_tokens=read.get("audio_tokens"),
+        input_image_tokens=read.get("image_tokens"),
+        input_video_tokens=read.get("video_tokens"),
+        output_audio_tokens=written.get("audio_tokens"),
+        output_image_tokens=written.get("image_tokens"),
+        tools=searches(given),
+    )
 
 
 def _first(*values: Any) -> Any:

@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from warren.responses import Item
-from warren_worker.asked.unsaid import only
+from warren.objects import Item
+from warren_worker.asked.unsaid import only, unsupported
 from warren_worker.tools import Tool
 
 Searching = Literal["web_search_options", "perplexity", "openrouter"]
@@ -13,6 +13,7 @@ OpenRouter's server tool."""
 SEARCHES = frozenset({"web_search", "web_search_2025_08_26", "web_search_preview", "web_search_preview_2025_03_11"})
 _KNOWN = ("type", "search_context_size", "user_location", "filters")
 _PLACE = ("country", "region", "city", "timezone")
+_OF_OPENROUTER = {"allowed_domains": "allowed_domains", "blocked_domains": "excluded_domains"}
 
 
 def searched(body: Item, tool: Tool, how: Searching, *, allowed: bool) -> Item:
@@ -31,17 +32,24 @@ def searched(body: Item, tool: Tool, how: Searching, *, allowed: bool) -> Item:
                 options["user_location"] = {"type": "approximate", "approximate": place}
             return {**body, "web_search_options": options}
         case "perplexity":
-            only(filters, ("allowed_domains",), f"{tool.path}.filters")
             only(place, ("country", "region", "city"), f"{tool.path}.user_location")
             if place:
                 options["user_location"] = place
-            domains = {"search_domain_filter": filters["allowed_domains"]} if filters.get("allowed_domains") else {}
+            domains = {"search_domain_filter": found} if (found := _domains(filters, f"{tool.path}.filters")) else {}
             return {**body, **domains, **({"web_search_options": options} if options else {})}
         case "openrouter":
-            only(filters, ("allowed_domains",), f"{tool.path}.filters")
-            if filters.get("allowed_domains"):
-                options["allowed_domains"] = filters["allowed_domains"]
+            only(filters, tuple(_OF_OPENROUTER), f"{tool.path}.filters")
+            options |= {_OF_OPENROUTER[name]: domains for name, domains in filters.items() if domains}
             if place:
                 options["user_location"] = {"type": "approximate", **place}
             asked: Item = {"type": "openrouter:web_search", **({"parameters": options} if options else {})}
             return {**body, "tools": [*body.get("tools", ()), asked]}
+
+
+def _domains(filters: Item, path: str) -> list[str]:
+    """Perplexity's one list of domains: those to search, or else those not to, behind a minus."""
+    only(filters, ("allowed_domains", "blocked_domains"), path)
+    allowed, blocked = filters.get("allowed_domains") or [], filters.get("blocked_domains") or []
+    if allowed and blocked:
+        raise unsupported(f"{path}.blocked_domains", "this model does not take it together with 'allowed_domains'")
+    return [*allowed, *(f"-{domain}" for domain in blocked)]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from warren.errors import InvalidRequest
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.choice import Function, chosen
 from warren_worker.asked.unsaid import unsupported
 from warren_worker.dialects.chat.search import SEARCHES, Searching, searched

@@ -4,7 +4,7 @@ results of its calls.
 
 from dataclasses import dataclass, field
 
-from warren.responses import Item
+from warren.objects import Item
 
 
 @dataclass(slots=True)

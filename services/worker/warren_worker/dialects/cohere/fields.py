@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.choice import Chosen, Function, chosen
 from warren_worker.asked.form import Form, form, in_words
+from warren_worker.asked.unsaid import unsupported
 from warren_worker.facts import Facts
 
 _BUDGETS = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 8192, "max": 16384}
@@ -24,6 +25,8 @@ def sampling(request: Mapping[str, Any]) -> Item:
         body["temperature"] = request["temperature"]
     if request.get("top_p") is not None:
         body["p"] = min(max(request["top_p"], _P[0]), _P[1])
+    if request.get("presence_penalty") and request.get("frequency_penalty"):
+        raise unsupported("frequency_penalty", "this model does not take it together with 'presence_penalty'")
     for name in ("presence_penalty", "frequency_penalty"):
         if request.get(name):  # some models take one of them only, so one that is 0 stays here
             body[name] = request[name]

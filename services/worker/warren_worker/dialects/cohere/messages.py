@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pydantic_core import from_json, to_json
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.blocks import Block, Called, Hosted, Media, Result, Said, Thought
 from warren_worker.asked.dialogue import Turn, dialogue
 from warren_worker.asked.unsaid import missing, unsupported
@@ -17,15 +17,16 @@ _NOTHING = "(no output)"
 
 
 def messages(conversation: Conversation, instructions: str | None) -> list[Item]:
-    """`instructions`: ours, behind those of the request."""
-    told = dialogue(conversation)
-    system = [said.text for said in told.system] + ([instructions] if instructions else [])
-    made: list[Item] = [{"role": "system", "content": "\n\n".join(system)}] if system else []
-    for turn in told.turns:
+    """`instructions`: ours, behind those of the request. If there is no user, what the system says is his."""
+    told = dialogue(conversation, marks=False)
+    turns = told.turns or [Turn("user", [*told.system])]
+    system = [said.text for said in told.system if told.turns] + ([instructions] if instructions else [])
+    made: list[Item] = []
+    for turn in turns:
         made += _assistant(turn) if turn.role == "assistant" else _user(turn)
     if not made:
         raise missing("input")
-    return made
+    return [{"role": "system", "content": "\n\n".join(system)}, *made] if system else made
 
 
 def _assistant(turn: Turn) -> Iterator[Item]:

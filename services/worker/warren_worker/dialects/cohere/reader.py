@@ -7,7 +7,7 @@ from pydantic_core import from_json
 
 from warren import sse
 from warren.errors import UpstreamError, UpstreamTimeout
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.dialect import (
     Annotation,
     Arguments,

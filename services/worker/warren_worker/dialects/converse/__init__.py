@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from warren.errors import WarrenError
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.dialect import Call, Conversation
 from warren_worker.dialects.converse import vendors
 from warren_worker.dialects.converse.column import column

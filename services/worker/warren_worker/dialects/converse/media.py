@@ -5,7 +5,7 @@ from base64 import b64decode
 from binascii import Error
 
 from warren.errors import InvalidRequest
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.blocks import Media
 from warren_worker.asked.unsaid import unsupported
 

@@ -9,7 +9,7 @@ from pydantic_core import from_json
 
 from warren import sse
 from warren.errors import UpstreamError
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.dialect import (
     Annotation,
     Arguments,
@@ -27,15 +27,18 @@ from warren_worker.dialect import (
 from warren_worker.dialects.converse.refusals import inside
 from warren_worker.dialects.converse.thoughts import kept
 
+_DONE = Stop()
 _STOPS = {
+    "end_turn": _DONE,
+    "stop_sequence": _DONE,
+    "tool_use": _DONE,
     "max_tokens": Stop("max_output_tokens"),
     "model_context_window_exceeded": Stop("max_output_tokens"),
     "content_filtered": Stop("content_filter"),
     "guardrail_intervened": Stop("content_filter"),
     "refusal": Stop("content_filter"),
 }
-_DONE = Stop()
-_MALFORMED = ("malformed_model_output", "malformed_tool_use")
+"""By stop reason. Any other, `malformed_model_output` and `malformed_tool_use` among them, is a failure."""
 _TIERS = {"default": "default", "flex": "flex", "priority": "priority"}
 _STRANGE = "The provider sent an event that is no part of a conversation."
 
@@ -66,7 +69,7 @@ class ConverseReader:
         self._blocks: dict[int, _Block] = {}
         self._said = 0  # characters of the message that the next text belongs to
         self._ended = False
-        self._malformed = False
+        self._failed: str | None = None
 
     def feed(self, event: sse.Event) -> Iterator[Delta]:
         if event.name.startswith("!"):
@@ -79,8 +82,8 @@ class ConverseReader:
             yield from self._read(event.name, data)
         except (AttributeError, LookupError, TypeError, ValueError):
             raise UpstreamError(_STRANGE) from None
-        if self._malformed and event.name == "metadata":
-            raise UpstreamError("The model's answer came out malformed.")
+        if self._failed is not None and event.name == "metadata":
+            raise UpstreamError(f"The provider ended its answer with {self._failed[:40]!r}.")
 
     def _read(self, name: str, data: Any) -> Iterator[Delta]:
         match name, data:
@@ -171,14 +174,15 @@ class ConverseReader:
                     yield Kept(data)
 
     def _end(self, reason: str) -> Iterator[Delta]:
-        """What the answer has used is still to come; one that is malformed fails only then."""
+        """What the answer has used is still to come; one that has failed does so only then."""
         self._ended = True
         open_, self._blocks = self._blocks, {}
         for at, block in open_.items():
             yield from self._close(at, block)
-        self._malformed = reason in _MALFORMED
-        if not self._malformed:
-            yield _STOPS.get(reason, _DONE)
+        if reason in _STOPS:
+            yield _STOPS[reason]
+        else:
+            self._failed = reason
 
     def _account(self, data: Item) -> Iterator[Delta]:
         """What is read from the cache and written to it is not among the input tokens here."""
@@ -186,7 +190,11 @@ class ConverseReader:
         cached, written = usage.get("cacheReadInputTokens"), usage.get("cacheWriteInputTokens")
         read: list[Any] = [usage.get("inputTokens"), cached or 0, written or 0]
         whole = sum(read) if all(map(plausible, read)) else None
-        yield from used(whole, cached, written, usage.get("outputTokens"), None)
+        hour = None
+        match usage.get("cacheDetails"):
+            case [*_, {"ttl": "1h", "inputTokens": hour}] | [{"ttl": "1h", "inputTokens": hour}, *_]:
+                pass
+        yield from used(whole, cached, written, usage.get("outputTokens"), None, cache_write_1h_tokens=hour)
         match data.get("serviceTier"):
             case {"type": str(tier)} if tier in _TIERS:
                 yield Tier(_TIERS[tier])

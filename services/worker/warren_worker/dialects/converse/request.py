@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.dialogue import dialogue
 from warren_worker.asked.form import form
 from warren_worker.asked.unsaid import only, unsupported

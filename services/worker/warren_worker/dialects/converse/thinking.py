@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.unsaid import only, unsupported
 from warren_worker.dialects.converse.vendors import Vendor
 from warren_worker.dialects.messages.thinking import thinking as of_claude

@@ -9,7 +9,7 @@ from binascii import Error
 from collections.abc import Iterator
 from typing import Any
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.blocks import Thought
 
 CLAUDE = "anthropic"

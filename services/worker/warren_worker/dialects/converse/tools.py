@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.blocks import Called
 from warren_worker.asked.choice import Chosen, Function, chosen
 from warren_worker.asked.dialogue import Turn
@@ -56,7 +56,7 @@ def _called(turns: list[Turn]) -> Iterator[str]:
 
 
 def _specs(functions: list[Function], called: Mapping[str, None], facts: Facts) -> list[Item]:
-    strict = [{"type": "object", **one.parameters} for one in functions if one.strict] if facts.schemas else []
+    strict = [one.parameters for one in functions if one.strict] if facts.schemas else []
     held = holdable([schema for schema in strict if not open_ended(schema)])
     given = [_spec(one, strict=held and bool(facts.schemas and one.strict)) for one in functions]
     names = {spec["toolSpec"]["name"] for spec in given}
@@ -70,7 +70,7 @@ def _spec(function: Function, *, strict: bool) -> Item:
     spec: Item = {"name": function.name}
     if function.description and function.description.strip():
         spec["description"] = function.description
-    schema = {"type": "object", **function.parameters}
+    schema = function.parameters
     if strict and not open_ended(schema):
         schema, spec["strict"] = holding(schema), True
     return {"toolSpec": {**spec, "inputSchema": {"json": schema}}}

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from pydantic_core import from_json
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.blocks import Block, Called, Hosted, Media, Result, Said, Thought
 from warren_worker.asked.dialogue import Dialogue, Turn
 from warren_worker.asked.unsaid import missing
@@ -48,6 +48,7 @@ class Telling:
         elif messages[0]["role"] != "user":
             messages.insert(0, {"role": "user", "content": [{"text": _NOTHING}]})
         self._points.end(messages)
+        self._points.keep_last([first, *(message["content"] for message in messages)])
         return [*first, *({"text": one} for one in instructions)], messages
 
     def _messages(self, turns: list[Turn]) -> list[Item]:
@@ -63,6 +64,9 @@ class Telling:
                 made[-1]["content"] += blocks
             elif blocks:
                 made.append({"role": turn.role, "content": blocks})
+        if made and made[-1]["role"] == "assistant" and "text" in made[-1]["content"][-1]:
+            last = made[-1]["content"][-1]
+            last["text"] = last["text"].rstrip()  # the model would go on in the middle of a word
         return made
 
     def _blocks(self, block: Block) -> Iterator[Item]:

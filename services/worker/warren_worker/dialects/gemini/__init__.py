@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from warren.errors import WarrenError
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.dialect import Call, Conversation
 from warren_worker.dialects.gemini.column import PARAMETERS
 from warren_worker.dialects.gemini.manner import Manner

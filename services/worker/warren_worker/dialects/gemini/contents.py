@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pydantic_core import from_json
 
 from warren.errors import InvalidRequest
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.blocks import Block, Called, Hosted, Media, Result, Said, Thought
 from warren_worker.asked.dialogue import Turn
 from warren_worker.dialects.gemini.manner import Manner

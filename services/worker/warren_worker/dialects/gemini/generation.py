@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.form import Form
 from warren_worker.asked.unsaid import only, unsupported
 from warren_worker.facts import Facts, nearest

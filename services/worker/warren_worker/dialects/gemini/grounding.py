@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from warren.responses import Item
+from warren.objects import Item
 
 
 def citations(metadata: Item, text: str) -> Iterator[Item]:

@@ -3,7 +3,7 @@
 from itertools import zip_longest
 from typing import Any
 
-from warren.responses import Item
+from warren.objects import Item
 
 
 def logs(result: Item) -> list[Item]:

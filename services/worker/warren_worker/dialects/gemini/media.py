@@ -3,7 +3,7 @@
 import mimetypes
 from urllib.parse import urlsplit
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.blocks import Media
 from warren_worker.asked.unsaid import unsupported
 from warren_worker.dialects.gemini.manner import Manner

@@ -1,5 +1,6 @@
 """What Gemini streams: chunks of an answer, of several parts each. The last one has a `finishReason`."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -7,7 +8,7 @@ from pydantic_core import from_json, to_json
 
 from warren import sse
 from warren.errors import UpstreamError
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.dialect import (
     Annotation,
     Arguments,
@@ -20,6 +21,7 @@ from warren_worker.dialect import (
     Tier,
     ToolCall,
     UpstreamId,
+    plausible,
     used,
 )
 from warren_worker.dialects.gemini import grounding
@@ -42,6 +44,18 @@ _TIERS = {
     "PROVISIONED_THROUGHPUT": "scale",
 }
 """By the `trafficType` of Vertex AI."""
+
+
+_PICTURES = ("IMAGE", "DOCUMENT")
+_MODALITIES: dict[str, dict[str, str]] = {
+    "promptTokensDetails": {
+        "AUDIO": "input_audio_tokens",
+        "VIDEO": "input_video_tokens",
+        **dict.fromkeys(_PICTURES, "input_image_tokens"),
+    },
+    "cacheTokensDetails": {"AUDIO": "cached_audio_tokens", **dict.fromkeys(_PICTURES, "cached_image_tokens")},
+    "candidatesTokensDetails": {"AUDIO": "output_audio_tokens", **dict.fromkeys(_PICTURES, "output_image_tokens")},
+}
 
 
 class GeminiReader:
@@ -180,11 +194,30 @@ class GeminiReader:
         read, written = usage.get("promptTokenCount"), usage.get("candidatesTokenCount")
         thought, looked = usage.get("thoughtsTokenCount") or 0, usage.get("toolUsePromptTokenCount") or 0
         if read is not None and (last or written is not None or thought):
-            yield from used(read + looked, usage.get("cachedContentTokenCount"), 0, (written or 0) + thought, thought)
+            yield from used(
+                read + looked,
+                usage.get("cachedContentTokenCount"),
+                0,
+                (written or 0) + thought,
+                thought,
+                **_modalities(usage),
+            )
         if (traffic := usage.get("trafficType")) != self._tier:
             self._tier = traffic
             if traffic in _TIERS:
                 yield Tier(_TIERS[traffic])
+
+
+def _modalities(usage: Item) -> Counter[str]:
+    """Tokens that are no text, by the names of `Usage`."""
+    found: Counter[str] = Counter()
+    for theirs, names in _MODALITIES.items():
+        counted = usage.get(theirs)
+        for one in counted if isinstance(counted, list) else ():
+            name = names.get(str(one.get("modality"))) if isinstance(one, dict) else None
+            if name is not None and plausible(count := one.get("tokenCount")):
+                found[name] += int(count)
+    return found
 
 
 def _pictured(kind: str, data: str) -> Item:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from warren.errors import WarrenError
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.refusal import detail, failed, of_status, quota, rate_limited, refused, retry_after, unaccepted
 
 _ABOUT_KEY = frozenset(

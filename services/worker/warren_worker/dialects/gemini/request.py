@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.dialogue import dialogue
 from warren_worker.asked.form import Form, form, in_words
 from warren_worker.asked.unsaid import unsupported
@@ -19,7 +19,7 @@ _TIERS = {"default": "standard", "flex": "flex", "priority": "priority"}
 def asked(conversation: Conversation, manner: Manner) -> tuple[Item, Item | None]:
     """The body, and the schema that the answer must be checked against if the model cannot be held to it."""
     request = conversation.request
-    said = dialogue(conversation)
+    said = dialogue(conversation, marks=False)
     box = toolbox(request, manner)
     wanted = form(request)
     held = wanted is not None and manner.facts.schemas is not False

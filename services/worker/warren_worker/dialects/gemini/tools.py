@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.choice import Chosen, Function, chosen
 from warren_worker.asked.unsaid import only, unsupported
 from warren_worker.dialects.gemini.manner import Manner
@@ -45,8 +45,7 @@ def _check(choice: Chosen, searches: list[Tool], request: Mapping[str, Any], man
 def _declared(function: Function) -> Item:
     """`strict` has no word here: arguments fit their schema as well as the model makes them."""
     about = {"description": function.description} if function.description is not None else {}
-    schema = {"type": "object", **function.parameters}
-    return {"name": function.name, **about, "parametersJsonSchema": schema}
+    return {"name": function.name, **about, "parametersJsonSchema": function.parameters}
 
 
 def _search(tool: Tool, manner: Manner) -> Item:

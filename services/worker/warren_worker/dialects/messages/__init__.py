@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from warren.errors import WarrenError
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.dialect import Call, Conversation
 from warren_worker.dialects.messages.column import PARAMETERS
 from warren_worker.dialects.messages.reader import MessagesReader

@@ -4,15 +4,18 @@ So a request that says anything about caching, be it only whose prompts are alik
 marked, unless it marks parts itself or wants nothing else (`mode: explicit`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.unsaid import only
 from warren_worker.dialects.messages.settling import THOUGHTS
 
 _OPTIONS = ("mode", "ttl")
+MOST = 4
+"""Marks in one request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +34,23 @@ class Caching:
             return block
         return {**block, "cache_control": _control(breakpoint_.get("ttl") == "12h" or self.long)}
 
-    def end_marked(self, messages: list[Item]) -> list[Item]:
-        """The messages, with a mark at their end, if that is wanted and there is none elsewhere."""
+    def end_marked(self, messages: list[Item]) -> None:
+        """Mark the end of the messages, if that is wanted and there is no mark elsewhere."""
         blocks = [block for message in messages for block in message["content"]]
         free = [block for block in blocks if block["type"] not in THOUGHTS]
         if self.end and free and not any("cache_control" in block for block in blocks):
             free[-1]["cache_control"] = _control(self.long)
-        return messages
+
+
+def keep_last_marks(blocks: Iterable[Item]) -> None:
+    """No more of them are marked than the API takes, and none for less time than one behind it: every mark is for all
+    that stands before it, too.
+    """
+    marked = [block for block in blocks if "cache_control" in block]
+    for block in marked[:-MOST]:
+        del block["cache_control"]
+    for block, before in pairwise(reversed(marked[-MOST:])):
+        before["cache_control"] |= block["cache_control"]
 
 
 def caching(request: Mapping[str, Any]) -> Caching:

@@ -4,7 +4,7 @@ import binascii
 from base64 import b64decode
 
 from warren.errors import InvalidRequest
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.blocks import Media
 from warren_worker.asked.unsaid import unsupported
 

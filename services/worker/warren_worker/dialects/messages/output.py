@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.form import form, in_words
 from warren_worker.facts import Facts
 

@@ -7,8 +7,9 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from warren import sse
+from warren.costs.tools import WEB_SEARCH
 from warren.errors import UpstreamError
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.dialect import (
     Arguments,
     Delta,
@@ -27,13 +28,17 @@ from warren_worker.dialects.messages.refusals import inside
 from warren_worker.dialects.messages.searches import Searches, cited
 from warren_worker.dialects.messages.turns import BY
 
+_DONE = Stop()
 _STOPS = {
+    "end_turn": _DONE,
+    "stop_sequence": _DONE,
+    "tool_use": _DONE,
     "max_tokens": Stop("max_output_tokens"),
     "model_context_window_exceeded": Stop("max_output_tokens"),
     "refusal": Stop("content_filter"),
     "pause_turn": Stop("paused"),
 }
-_DONE = Stop()
+"""By stop reason. One that is not here may be anything, an error among them: the answer fails."""
 _TIERS = {"standard": "default", "priority": "priority"}
 _STRANGE = "The provider sent an event that is no part of a message."
 
@@ -177,7 +182,9 @@ class MessagesReader:
             yield from _used(self._usage)
         if (reason := delta.get("stop_reason")) is None:
             return
-        self._stop = _STOPS.get(str(reason), _DONE)
+        if reason not in _STOPS:
+            raise UpstreamError(f"The provider ended its answer with {str(reason)[:40]!r}.")
+        self._stop = _STOPS[reason]
         match delta.get("stop_details"):
             case {"type": "refusal", "explanation": str(text)} if text:
                 yield Refusal(text)
@@ -216,4 +223,16 @@ def _used(usage: Item) -> Iterator[Delta]:
     details = usage.get("output_tokens_details")
     thought = details.get("thinking_tokens") if isinstance(details, dict) else None
     whole = sum(read) if all(map(plausible, read)) else None
-    yield from used(whole, cached, written, usage.get("output_tokens"), thought)
+    kept, ran = usage.get("cache_creation"), usage.get("server_tool_use")
+    searches: Any = ran.get("web_search_requests") if isinstance(ran, dict) else None
+    yield from used(
+        whole,
+        cached,
+        written,
+        usage.get("output_tokens"),
+        thought,
+        cache_write_1h_tokens=kept.get("ephemeral_1h_input_tokens") if isinstance(kept, dict) else None,
+        tools={WEB_SEARCH: int(searches)} if plausible(searches) else {},
+        geo=geo if isinstance(geo := usage.get("inference_geo"), str) else None,
+        fast=usage.get("speed") == "fast",
+    )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from warren.errors import WarrenError
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.refusal import detail, of_status, quota, retry_after
 from warren_worker.refusal.causes import concerns_money
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.dialogue import dialogue
 from warren_worker.asked.unsaid import unsupported
 from warren_worker.dialect import Conversation

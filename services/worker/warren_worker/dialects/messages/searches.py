@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.dialect import Annotation, Hosted, Kept
 from warren_worker.dialects.messages.turns import BY
 

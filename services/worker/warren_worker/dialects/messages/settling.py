@@ -1,9 +1,6 @@
 """What other models and broken answers leave behind in a conversation, and the API would refuse."""
 
-from collections import Counter
-from collections.abc import Iterator
-
-from warren.responses import Item
+from warren.objects import Item
 
 THOUGHTS = ("thinking", "redacted_thinking")
 
@@ -20,7 +17,6 @@ def settled(turns: list[Item]) -> list[Item]:
             made[-1]["content"] += turn["content"]
         elif turn["content"]:
             made.append(turn)
-    _tell_apart(_every(made))
     if made and made[-1]["role"] == "assistant" and made[-1]["content"][-1]["type"] == "text":
         last = made[-1]["content"][-1]
         last["text"] = last["text"].rstrip()  # the model would go on in the middle of a word
@@ -37,22 +33,3 @@ def _end_without_thoughts(blocks: list[Item]) -> None:
     """Thoughts of which nothing came may not be the last that was said."""
     while blocks and blocks[-1]["type"] in THOUGHTS:
         blocks.pop()
-
-
-def _tell_apart(blocks: Iterator[Item]) -> None:
-    """Each call has an id of its own; some servers begin to count anew with every answer."""
-    called, answered = Counter[str](), Counter[str]()
-    for block in blocks:
-        match block:
-            case {"type": "tool_use", "id": id_}:
-                called[id_] += 1
-                if called[id_] > 1:
-                    block["id"] = f"{id_}_{called[id_]}"
-            case {"type": "tool_result", "tool_use_id": id_}:
-                answered[id_] += 1
-                if answered[id_] > 1:
-                    block["tool_use_id"] = f"{id_}_{answered[id_]}"
-
-
-def _every(messages: list[Item]) -> Iterator[Item]:
-    return (block for message in messages for block in message["content"])

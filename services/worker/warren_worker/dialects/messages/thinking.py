@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.unsaid import unsupported
 from warren_worker.facts import EFFORTS, Facts, nearest
 

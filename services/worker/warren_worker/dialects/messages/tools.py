@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.blocks import Called
 from warren_worker.asked.choice import Chosen, Function, chosen
 from warren_worker.asked.dialogue import Turn
@@ -60,7 +60,7 @@ def _choice(choice: Chosen) -> Item:
 def _functions(functions: list[Function], facts: Facts) -> list[Item]:
     """Those that are strict are held to their schemas, unless that is more than the API holds in one request."""
     strict = [one.parameters for one in functions if one.strict] if facts.schemas else []
-    held = holdable([schema for schema in strict if not open_ended({"type": "object", **schema})])
+    held = holdable([schema for schema in strict if not open_ended(schema)])
     return [_function(one, strict=held and bool(facts.schemas and one.strict)) for one in functions]
 
 
@@ -68,7 +68,7 @@ def _function(function: Function, *, strict: bool) -> Item:
     made: Item = {"name": function.name}
     if function.description is not None:
         made["description"] = function.description
-    made["input_schema"] = {"type": "object", **function.parameters}
+    made["input_schema"] = function.parameters
     if strict and not open_ended(made["input_schema"]):
         made |= {"input_schema": holding(made["input_schema"]), "strict": True}
     return made

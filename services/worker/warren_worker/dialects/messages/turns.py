@@ -6,11 +6,11 @@ from hashlib import sha256
 
 from pydantic_core import from_json
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.blocks import Block, Called, Hosted, Media, Result, Said, Thought
 from warren_worker.asked.dialogue import Dialogue, Turn
 from warren_worker.asked.unsaid import missing
-from warren_worker.dialects.messages.caching import Caching
+from warren_worker.dialects.messages.caching import Caching, keep_last_marks
 from warren_worker.dialects.messages.media import media
 from warren_worker.dialects.messages.settling import THOUGHTS, settled
 from warren_worker.facts import Facts
@@ -36,7 +36,16 @@ def told(given: Dialogue, instructions: str | None, facts: Facts, cached: Cachin
         messages.insert(0, {"role": "user", "content": [{"type": "text", "text": _NOTHING}]})
     if instructions is not None:
         first.append({"type": "text", "text": instructions})
-    return first, cached.end_marked(messages)
+    cached.end_marked(messages)
+    keep_last_marks(_every([*first, *(block for message in messages for block in message["content"])]))
+    return first, messages
+
+
+def _every(blocks: list[Item]) -> Iterator[Item]:
+    """Those inside of what tools gave back stand before it."""
+    for block in blocks:
+        yield from block.get("content", ()) if block["type"] == "tool_result" else ()
+        yield block
 
 
 def runs_without_thoughts(messages: list[Item]) -> bool:

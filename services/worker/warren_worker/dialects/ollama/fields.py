@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.choice import Chosen, Function, chosen
 from warren_worker.asked.form import Form, form, in_words
 from warren_worker.asked.unsaid import unsupported

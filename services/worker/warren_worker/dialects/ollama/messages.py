@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pydantic_core import from_json
 
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.asked.blocks import Block, Called, Hosted, Media, Result, Said, Thought
 from warren_worker.asked.dialogue import Turn, dialogue
 from warren_worker.asked.unsaid import missing, unsupported
@@ -16,7 +16,7 @@ BY = "ollama"
 
 def messages(conversation: Conversation, instructions: str | None) -> list[Item]:
     """`instructions`: ours, behind those of the request."""
-    told = dialogue(conversation)
+    told = dialogue(conversation, marks=False)
     system = [said.text for said in told.system] + ([instructions] if instructions else [])
     made: list[Item] = [{"role": "system", "content": "\n\n".join(system)}] if system else []
     for turn in told.turns:

@@ -7,7 +7,7 @@ from pydantic_core import from_json, to_json
 
 from warren import sse
 from warren.errors import UpstreamError
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.dialect import Arguments, Delta, Kept, Stop, Text, Thought, Tokens, ToolCall, used
 from warren_worker.dialects.ollama.messages import BY
 from warren_worker.dialects.ollama.refusals import inside

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from warren.errors import WarrenError
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker import refusal as common
 
 _LONGEST = 2000

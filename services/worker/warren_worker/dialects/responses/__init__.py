@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from warren.errors import WarrenError
-from warren.responses import Item
+from warren.objects import Item
 from warren.seal import ours
 from warren_worker.asked.unsaid import unsupported
 from warren_worker.dialect import Call, Conversation
@@ -58,12 +58,14 @@ class Responses:
     """It refuses a status of messages and reasoning."""
     tools: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By the type of a tool: fields of it that it refuses, each with the value that says what happens anyway."""
+    filters: Mapping[str, str] = field(default_factory=dict)
+    """Filters of a web search that it has other names for."""
 
     def call(self, conversation: Conversation, model: str) -> Call:
         request = conversation.request
         body: dict[str, Any] = {name: value for name, value in request.items() if name not in _NOT_SENT | self.withheld}
         body |= {"model": model, "input": list(self._items(conversation)), "stream": True}
-        if self.tools and request.get("tools"):
+        if (self.tools or self.filters) and request.get("tools"):
             body["tools"] = [self._tool(tool, f"tools[{at}]") for at, tool in enumerate(request["tools"])]
         if self.stores:
             body["stream_options"] = {"include_obfuscation": False}  # that is done here, for those who ask for it
@@ -112,7 +114,10 @@ class Responses:
         for name, default in defaults.items():
             if tool.get(name) not in (None, default):
                 raise unsupported(f"{path}.{name}")
-        return {name: value for name, value in tool.items() if name not in defaults}
+        made = {name: value for name, value in tool.items() if name not in defaults}
+        if self.filters and isinstance(given := made.get("filters"), dict) and "web_search" in str(tool["type"]):
+            made["filters"] = {self.filters.get(name, name): value for name, value in given.items()}
+        return made
 
 
 def _readable(item: Item) -> bool:

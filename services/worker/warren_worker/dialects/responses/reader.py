@@ -8,7 +8,7 @@ from pydantic_core import from_json
 
 from warren import sse
 from warren.errors import UpstreamError
-from warren.responses import Item
+from warren.objects import Item
 from warren_worker.dialect import (
     Arguments,
     Delta,
@@ -21,6 +21,8 @@ from warren_worker.dialect import (
     Tokens,
     ToolCall,
     UpstreamId,
+    searches,
+    stated,
     used,
 )
 from warren_worker.refusal import inside
@@ -127,10 +129,18 @@ def _completed(kind: str, event: Item) -> Item:
 def _usage(usage: Item) -> Iterator[Tokens]:
     read = usage.get("input_tokens_details") or {}
     written = usage.get("output_tokens_details") or {}
+    kept = read.get("cache_write_tokens_details")
     return used(
         usage.get("input_tokens"),
         read.get("cached_tokens"),
         read.get("cache_write_tokens"),
         usage.get("output_tokens"),
         written.get("reasoning_tokens"),
+        stated=stated(usage),
+        cache_write_12h_tokens=kept.get("ttl_12h_tokens") if isinstance(kept, dict) else None,
+        input_audio_tokens=read.get("audio_tokens"),
+        input_image_tokens=read.get("image_tokens"),
+        output_audio_tokens=written.get("audio_tokens"),
+        output_image_tokens=written.get("image_tokens"),
+        tools=searches(usage),
     )

@@ -7,7 +7,7 @@ from openai.types.responses import Response
 from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
 
 from tests.shared.sdk_samples import samples
-from warren.responses import blank, items
+from warren.objects import blank, items
 
 # Open Responses 2026-04-24: every one of them must be there, null where it may be. And OpenAI's conversation.
 KEYS = {
