@@ -727,6 +727,15 @@ class AddItems(Message):
     request_id: str
 
 
+class ListConversations(Message):
+    """The conversations of an account, by their ids. The answer is a `Page` of them, without their items."""
+
+    kind: Literal["list_conversations"] = "list_conversations"
+    account: str
+    limit: int = 100
+    after: str | None = None
+
+
 class ListItems(Message):
     """The items of a conversation; the answer is a `Page`."""
 
@@ -1234,6 +1243,7 @@ AnyMessage = Annotated[
     | DeleteConversation
     | ConversationState
     | AddItems
+    | ListConversations
     | ListItems
     | FetchItem
     | DeleteItem

@@ -92,7 +92,7 @@ async def test_there_are_no_routes_but_these(system: System) -> None:
     others = {path for path in document["paths"] if not path.startswith("/v1/")}
     assert others <= OPEN | {"/health"} | {path for _, path in MANAGEMENT}
     assert len(ROUTES) > 50
-    assert len(MANAGEMENT) == 8 + 3 * 7 + 6
+    assert len(MANAGEMENT) == 8 + 3 * 7 + 7
 
 
 @pytest.mark.parametrize(("method", "path"), [*ROUTES, *MANAGEMENT, ("GET", "/health")])

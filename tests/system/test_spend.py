@@ -4,6 +4,8 @@ import asyncio
 import csv
 import io
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +139,28 @@ async def test_every_request_leaves_a_line_without_what_was_said(upstream: FakeP
         assert "canary" not in log.read_text()
     finally:
         service.kill()
+
+
+async def command(system: System, *arguments: str) -> tuple[int, str, str]:
+    environ = {**os.environ, "WARREN_MASTER_KEY": KEY, "WARREN_BASE_URL": system.url}
+    process = await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).with_name("warren")), "spend", *arguments, env=environ,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    output, complaints = await process.communicate()
+    return process.returncode or 0, output.decode(), complaints.decode()
+
+
+async def test_the_command_tells_the_same(system: System, manager: Manager) -> None:
+    key = await manager.key(account="commanded", key_alias="of the command's")
+    await respond(system.url, key)
+    await counted(manager, 1, account="commanded")
+    code_, text, complaints = await command(system, "--by", "key", "--account", "commanded")
+    assert (code_, complaints) == (0, "")
+    assert "of the command's" in text
+    told = json.loads((await command(system, "--by", "key", "--account", "commanded", "--json"))[1])
+    assert [row["requests"] for row in told["data"]] == [1]
+    [row] = csv.DictReader(io.StringIO((await command(system, "--by", "key", "--account", "commanded", "--csv"))[1]))
+    assert row["key_alias"] == "of the command's"
+    code_, _, complaints = await command(system, "--by", "moon")
+    assert (code_, "'moon'" in complaints) == (1, True)

@@ -35,6 +35,8 @@ class Operation:
     stream: bool = False
     table: bool = False
     """As CSV, too."""
+    lines: bool = False
+    """As JSON Lines only."""
     optional: bool = False
     """The body may be left out."""
     codes: tuple[int, ...] = ()
@@ -127,6 +129,10 @@ OPERATIONS = (
         )
         for name in ("keys", "users", "tags", "models")
     ),
+    Operation(
+        "get", "/account/export", "All that is kept of an account, as JSON Lines.", "ExportLine", query=("whose",),
+        lines=True, codes=(403,), tag="Spend",
+    ),
 )  # fmt: skip
 
 HEALTH = {
@@ -157,7 +163,8 @@ _QUERY |= {
     "key": {"type": "string", "description": "A key's id, its alias, or the key."},
     **{name: {"type": "string"} for name in ("account", "user", "tag", "provider", "deployment", "response_id")},
 }
-_SAID = {"rows": "limit"}
+_QUERY["whose"] = {"type": "string", "minLength": 1}
+_SAID = {"rows": "limit", "whose": "account"}
 """Where a parameter of one name is another one elsewhere."""
 _HEADERS: dict[str, Json] = {
     "Idempotency-Key": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
@@ -254,6 +261,8 @@ def _operation(operation: Operation, bodies: _Bodies, models: tuple[str, ...]) -
     content = _json(operation.answer)
     if operation.stream:
         content["text/event-stream"] = {"schema": {"type": "string"}}
+    if operation.lines:
+        content = {"application/jsonl": {"schema": {"type": "string"}}}
     if operation.table:
         content["text/csv"] = {"schema": {"type": "string"}}
     made["responses"] = {"200": {"description": "Done.", "content": content}}

@@ -137,5 +137,6 @@ SHAPES: dict[str, Json] = {
             "calls": {"type": "array", "items": {"type": "object"}},
         }
     ),
+    "ExportLine": _object({"object": _TEXT}),
     "Health": _object({"status": _TEXT}, bus=_TEXT, ledger=_TEXT, store=_TEXT),
 }

@@ -41,6 +41,7 @@ from warren.contracts import (
     Job,
     Leave,
     ListCharges,
+    ListConversations,
     ListInputs,
     ListItems,
     ListParties,
@@ -216,7 +217,7 @@ class Ledger:
                     return await self._runs.tail(message)
                 case Withdraw():
                     return await self._withdraw(message)
-                case FetchConversation() | ListItems() | FetchItem():
+                case FetchConversation() | ListConversations() | ListItems() | FetchItem():
                     return await self._conversations.answer(message)
                 case ListInputs() | ListResponses():
                     return await self._lists.answer(message)

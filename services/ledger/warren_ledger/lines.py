@@ -1,7 +1,6 @@
 """Lines: what is told of a charge or a tally, in reports and in logs. Never what was said. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import asdict
 from decimal import Decimal
 from functools import reduce
 from operator import add
@@ -9,10 +8,11 @@ from typing import Any
 
 from warren.contracts import UpstreamCall
 from warren_ledger.store.charges import Charge
-from warren_ledger.tallies import Tally
+from warren_ledger.tallies import COUNTS, Tally
 
 Line = dict[str, Any]
 _TOKENS = ("input_tokens", "cached_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens")
+_TOLD = tuple(name for name in COUNTS if name != "priced_calls")
 
 
 def spent(tally: Tally) -> Decimal | None:
@@ -22,9 +22,7 @@ def spent(tally: Tally) -> Decimal | None:
 
 def summed(tally: Tally) -> Line:
     """A tally, as reports tell it: money is text, as exact as it is."""
-    told = asdict(tally)
-    del told["cost"], told["priced_calls"]
-    return told | {"spend": text(spent(tally))}
+    return {name: getattr(tally, name) for name in _TOLD} | {"spend": text(spent(tally))}
 
 
 def charged(charge: Charge, alias: str | None = None) -> Line:
