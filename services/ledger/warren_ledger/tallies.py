@@ -5,10 +5,11 @@ reads few rows, however many days it is of; and it reads the smallest view that 
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
 from decimal import Context, Decimal
 from functools import lru_cache
+from operator import add, attrgetter
 from typing import NamedTuple, Self
 
 from warren.contracts import Payer, UpstreamCall, Usage
@@ -28,7 +29,7 @@ _MEANT = {word: name for name, word in _SAID.items()}
 EXACT = Context(prec=34)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Tally:
     """A sum over requests and calls."""
 
@@ -47,8 +48,11 @@ class Tally:
     """In US dollars, of the calls that have a price."""
 
     def __add__(self, other: Self) -> Self:
-        counted = {name: getattr(self, name) + getattr(other, name) for name in COUNTS}
-        return type(self)(**counted, cost=EXACT.add(self.cost, other.cost))
+        return type(self)(*map(add, self._counts(), other._counts()), cost=EXACT.add(self.cost, other.cost))
+
+    def _counts(self) -> tuple[int, ...]:
+        counts: tuple[int, ...] = _COUNTS(self)
+        return counts
 
     @classmethod
     def of_call(cls, call: UpstreamCall) -> Self:
@@ -72,6 +76,7 @@ class Tally:
 
 
 COUNTS = tuple(field.name for field in fields(Tally) if field.name != "cost")
+_COUNTS = attrgetter(*COUNTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,21 +149,37 @@ def _around(day: str) -> tuple[str, ...]:
 
 def rows(facts: Iterable[Fact]) -> dict[Row, Tally]:
     """What these facts add to which rows. What has several tags counts for each of them."""
-    made: dict[Row, Tally] = {}
+    alike: dict[tuple[object, ...], Fact] = {}
     for fact in facts:
-        for row in _rows(fact):
-            made[row] = made[row] + fact.tally if row in made else fact.tally
+        same = _same(fact)
+        alike[same] = replace(fact, tally=alike[same].tally + fact.tally) if same in alike else fact
+    of_days = _summed((row, fact.tally) for fact in alike.values() for row in _rows(fact))
+    return _summed(
+        (row._replace(period=period), tally) for row, tally in of_days.items() for period in _around(row.period)
+    )
+
+
+def _same(fact: Fact) -> tuple[object, ...]:
+    """All but what is counted: most facts of a batch are like another one."""
+    payer = fact.payer
+    who = fact.day, fact.account, payer.key, payer.end_user, payer.tags
+    return *who, fact.deployment, fact.provider, fact.model
+
+
+def _summed(parts: Iterable[tuple[Row, Tally]]) -> dict[Row, Tally]:
+    made: dict[Row, Tally] = {}
+    for row, tally in parts:
+        made[row] = made[row] + tally if row in made else tally
     return made
 
 
 def _rows(fact: Fact) -> Iterable[Row]:
     payer = fact.payer
-    for period in _around(fact.day):
-        yield Row("models", period, (fact.deployment, fact.provider, fact.model))
-        yield Row("keys", period, (fact.account, payer.key, fact.model))
-        yield Row("users", period, (fact.account, payer.end_user))
-        for tag in dict.fromkeys(payer.tags) or ("",):
-            yield Row("tags", period, (tag, fact.model))
+    yield Row("models", fact.day, (fact.deployment, fact.provider, fact.model))
+    yield Row("keys", fact.day, (fact.account, payer.key, fact.model))
+    yield Row("users", fact.day, (fact.account, payer.end_user))
+    for tag in dict.fromkeys(payer.tags) or ("",):
+        yield Row("tags", fact.day, (tag, fact.model))
 
 
 def said(name: str) -> str:
