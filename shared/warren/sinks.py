@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
+from pydantic import SecretStr
+
 from warren.settings import Complaint
 
 Form = Literal["stdout", "file", "webhook", "logs", "spans"]
@@ -77,12 +79,16 @@ def called_back(callback: Callback, environ: Environ) -> Sink:
     )
 
 
-def all_of(names: Iterable[str], callbacks: Iterable[Callback], environ: Environ) -> list[Sink]:
-    """All that the settings and the configuration name, each once.
+def all_of(
+    names: Iterable[str], callbacks: Iterable[Callback], environ: Environ, secret: SecretStr | None = None
+) -> list[Sink]:
+    """All that the settings and the configuration name, each once. The secret is that of webhooks.
 
     Raises:
         Complaint: one of them cannot be.
     """
+    if secret is not None:
+        environ = {**environ, "WARREN_WEBHOOK_SECRET": secret.get_secret_value()}
     made = {name: sink(name, environ) for name in names if name != "none"}
     for callback in callbacks:
         made.setdefault(callback.name, called_back(callback, environ))

@@ -60,6 +60,9 @@ class UpSettings(HttpSettings):
     """Where to write a line about each request, separated by commas: stdout, file:PATH, the URL of a webhook, otlp, or
     the name of one of LiteLLM's callbacks; nowhere by default."""
 
+    webhook_secret: SecretStr | None = None
+    """What webhooks are signed with: whsec_ and base64, or any text; better a variable than a flag."""
+
     log_content: Names
     """Accounts of which those lines say, too, what was asked and answered."""
 
@@ -113,6 +116,8 @@ async def embedded(config: Config, settings: UpSettings, reloader: Reloader | No
         raise Complaint(f"--data {data}: {error.strerror}") from None
     if settings.secret is None:
         settings.secret = SecretStr(_secret(data / "secret"))
+    environ = config.environ(os.environ)
+    sinks = all_of(settings.request_log, config.callbacks, environ, settings.webhook_secret)
     broker = MemoryBroker()
     async with (
         SqliteStore.open(data / "warren.db") as store,
@@ -123,9 +128,7 @@ async def embedded(config: Config, settings: UpSettings, reloader: Reloader | No
             ledger_bus,
             store,
             max(settings.request_timeout, settings.background_timeout),
-            requests=RequestLog(
-                store, all_of(settings.request_log, config.callbacks, config.environ(os.environ)), settings.log_content
-            ),
+            requests=RequestLog(store, sinks, settings.log_content),
         ),
         drained(lambda: settings.drain + _LAST_WORDS) as stack,
     ):

@@ -19,13 +19,14 @@ from warren_ledger.store.mongo import MongoStore
 
 async def main(settings: LedgerSettings, stop: asyncio.Event) -> None:
     lines = structlog.get_logger("warren.ledger")
+    told = _sinks(settings)
     async with (
         MongoStore.open(settings.mongo_url.get_secret_value(), keep=settings.keep) as store,
         RabbitBus.open(settings.amqp_url.get_secret_value(), name="warren-ledger") as bus,
         drained(settings.drain) as stack,
     ):
         longest = max(settings.request_timeout, settings.background_timeout)
-        requests = RequestLog(store, _sinks(settings), settings.log_content)
+        requests = RequestLog(store, told, settings.log_content)
         await stack.enter_async_context(recording(bus, store, longest, window=settings.log_window, requests=requests))
         lines.info("recording", keep=str(settings.keep))
         await stop.wait()
@@ -43,7 +44,7 @@ def _sinks(settings: LedgerSettings) -> list[Sink]:
     if settings.config is not None:
         config = configuration.load(settings.config)
         callbacks, environ = config.callbacks, config.environ(environ)
-    return sinks.all_of(settings.request_log, callbacks, environ)
+    return sinks.all_of(settings.request_log, callbacks, environ, settings.webhook_secret)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,9 @@ class LedgerSettings(ServiceSettings):
     """Where to write a line about each request, separated by commas: stdout, file:PATH, the URL of a webhook, otlp, or
     the name of one of LiteLLM's callbacks; stdout by default, nowhere: none."""
 
+    webhook_secret: SecretStr | None = None
+    """What webhooks are signed with: whsec_ and base64, or any text; better a variable than a flag."""
+
     log_content: Names
     """Accounts of which those lines say, too, what was asked and answered."""
 

@@ -48,7 +48,8 @@ class Tally:
     """In US dollars, of the calls that have a price."""
 
     def __add__(self, other: Self) -> Self:
-        return type(self)(*map(add, self._counts(), other._counts()), cost=EXACT.add(self.cost, other.cost))
+        counts = zip(COUNTS, map(add, self._counts(), other._counts()), strict=True)
+        return type(self)(**dict(counts), cost=EXACT.add(self.cost, other.cost))
 
     def _counts(self) -> tuple[int, ...]:
         counts: tuple[int, ...] = _COUNTS(self)
