@@ -14,13 +14,15 @@ commands:
   up         serve the API from this process alone, with a local model if no configuration is given
   check      look through a configuration: deployments, fallbacks, what has no effect, who answers
   keys       make, list, block and delete the virtual keys of a gateway
+  spend      show what was spent, by model, key, end user, tag …
+  export     write all that is kept of an account
   chat       talk with a model
   responses  show, list, delete and cancel what is stored
   tail       follow a response that runs in the background
 
 warren COMMAND --help tells a command's flags; warren --version the version.
 """
-_COMMANDS = ("chat", "check", "keys", "responses", "tail")
+_COMMANDS = ("chat", "check", "export", "keys", "responses", "spend", "tail")
 """Modules of `warren.commands`."""
 
 

@@ -727,6 +727,15 @@ class AddItems(Message):
     request_id: str
 
 
+class ListConversations(Message):
+    """The conversations of an account, by their ids. The answer is a `Page` of them, without their items."""
+
+    kind: Literal["list_conversations"] = "list_conversations"
+    account: str
+    limit: int = 100
+    after: str | None = None
+
+
 class ListItems(Message):
     """The items of a conversation; the answer is a `Page`."""
 
@@ -914,6 +923,37 @@ class ListParties(Message):
     account: str | None = None
     limit: int = 100
     after: str | None = None
+
+
+class ReportSpend(Message):
+    """What was spent from a day to a day, in UTC, told apart by this and that. The answer is a `Page` of its rows: one
+    day after the other, the dearest first.
+
+    Raises an InvalidRequest if these cannot be told apart together.
+    """
+
+    kind: Literal["report_spend"] = "report_spend"
+    by: tuple[str, ...]
+    """`day`, `model`, `provider`, `deployment`, `key`, `account`, `user`, `tag`."""
+    first: str
+    last: str
+    """With it. Days are ISO 8601."""
+    where: dict[str, str] = Field(default_factory=dict)
+    """Of these only; names as above."""
+    limit: int = 1000
+
+
+class ListCharges(Message):
+    """What was spent on single responses, the latest first. The answer is a `Page`."""
+
+    kind: Literal["list_charges"] = "list_charges"
+    where: dict[str, str] = Field(default_factory=dict)
+    """By `account`, `key`, `user`, `tag`, `model`, `status`, `response_id`."""
+    since: float | None = None
+    until: float | None = None
+    after: str | None = None
+    """Go on behind this response."""
+    limit: int = 100
 
 
 class Revoked(Message):
@@ -1203,6 +1243,7 @@ AnyMessage = Annotated[
     | DeleteConversation
     | ConversationState
     | AddItems
+    | ListConversations
     | ListItems
     | FetchItem
     | DeleteItem
@@ -1219,6 +1260,8 @@ AnyMessage = Annotated[
     | ChangeParty
     | RemoveParty
     | ListParties
+    | ReportSpend
+    | ListCharges
     | Revoked
     | Reserve
     | Reserved

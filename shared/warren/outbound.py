@@ -1,4 +1,4 @@
-"""The one fetcher of what a request names by URL: pictures, documents.
+"""The one fetcher of what a request names by URL: pictures, documents; and what is posted to where settings say.
 
 Whoever writes a request would like to see what only we can reach. So a URL is parsed once, its host resolved once, all
 its addresses are looked at, and one of just these is connected to; each redirect begins that anew. What goes wrong is
@@ -9,11 +9,12 @@ import asyncio
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from types import MappingProxyType
 
 import httpx
 
@@ -74,6 +75,7 @@ class Reach:
 
 
 PUBLIC = Reach()
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,22 @@ class Outbound:
         except (httpx.HTTPError, httpx.InvalidURL, OSError):
             raise _no("its host cannot be reached") from None
 
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Send this, and give the status of the answer, of which nothing else is read. No redirect is followed.
+
+        Raises:
+            InvalidRequest: it cannot be sent.
+        """
+        try:
+            async with self._room, asyncio.timeout(_SECONDS):
+                response = await self._asked(_place(url), "POST", body, headers)
+                await response.aclose()
+                return response.status_code
+        except TimeoutError:
+            raise _no("it took too long") from None
+        except (httpx.HTTPError, httpx.InvalidURL, OSError):
+            raise _no("its host cannot be reached") from None
+
     async def _follow(self, place: _Place) -> tuple[str, bytes]:
         for _ in range(_REDIRECTS + 1):
             response = await self._asked(place)
@@ -121,14 +139,17 @@ class Outbound:
                 await response.aclose()
         raise _no("it is redirected too often")
 
-    async def _asked(self, place: _Place) -> httpx.Response:
+    async def _asked(
+        self, place: _Place, method: str = "GET", body: bytes | None = None, headers: Mapping[str, str] = NOTHING
+    ) -> httpx.Response:
         """The answer of the first address that takes the connection."""
         failed: httpx.TransportError = httpx.ConnectError("no address")
         for address in (await self._addresses(place))[:_CANDIDATES]:
             request = self._client.build_request(
-                "GET",
+                method,
                 place.url.copy_with(host=str(address)),
-                headers={"host": place.url.netloc.decode()},
+                content=body,
+                headers={**headers, "host": place.url.netloc.decode()},
                 extensions={"sni_hostname": place.host},
             )
             try:

@@ -54,6 +54,8 @@ from warren.contracts import (
     Job,
     Leave,
     Limits,
+    ListCharges,
+    ListConversations,
     ListInputs,
     ListItems,
     ListParties,
@@ -80,6 +82,7 @@ from warren.contracts import (
     Recorded,
     Release,
     RemoveParty,
+    ReportSpend,
     Reservation,
     Reserve,
     Reserved,
@@ -282,6 +285,9 @@ MESSAGES: list[Message] = [
     ChangeParty(what="key", names=("5f2d",), changes={"max_budget": "1.5", "$set": None}, digest="9a3c", make=True),
     RemoveParty(what="account", names=("acme",)),
     ListParties(what="key", account="acme", limit=5, after="key_0ch3k5q0"),
+    ListConversations(account="acme", limit=5, after="conv_0ch3k5q0"),
+    ReportSpend(by=("day", "model"), first="2026-11-01", last="2026-11-30", where={"user": "alice"}, limit=50),
+    ListCharges(where={"account": "acme"}, since=1794000000.0, until=1794086400.0, after="resp_0ch3k5q0", limit=5),
     Revoked(what="key", ids=("key_0ch3k5q0",)),
     Reserve(
         response_id=ID,
@@ -381,7 +387,7 @@ def _grown(value: object, *, tuples: bool = False) -> object:
     """As a newer sender might write it: one more field in every object, one more place in every tuple of places."""
     match value:
         case dict():
-            free = ("headers", "states", "detail", "metadata")  # free mappings hold what they hold
+            free = ("headers", "states", "detail", "metadata", "where")  # free mappings hold what they hold
             grown = {
                 key: inner if key in free else _grown(inner, tuples=key in ("parts", "wants"))
                 for key, inner in value.items()

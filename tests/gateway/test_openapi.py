@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from warren import requests
 from warren.errors import InvalidRequest
 from warren_gateway import app, openapi, queries
-from warren_gateway.routes import health
+from warren_gateway.routes import export, health, spend
 
 MODELS = ["small", "large/new"]
 
@@ -27,8 +27,8 @@ def test_every_route_is_described_and_nothing_else(document: dict[str, Any]) -> 
         if isinstance(route, APIRoute)
         for method in route.methods or ()
     }
-    served |= {(route.path, "get") for route in health.router.routes if isinstance(route, APIRoute)
-               and route.include_in_schema}  # fmt: skip
+    served |= {(route.path, "get") for router in (health.router, spend.router, export.router) for route in router.routes
+               if isinstance(route, APIRoute) and route.include_in_schema}  # fmt: skip
     assert served == {(path, method) for path, methods in document["paths"].items() for method in methods}
 
 

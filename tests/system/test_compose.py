@@ -117,7 +117,10 @@ def test_only_the_gateway_is_reachable_and_only_from_this_machine() -> None:
 
 
 def test_only_the_worker_gets_provider_keys() -> None:
-    assert [service for service in SERVICES if "env_file" in SERVICES[service]] == ["worker"]
+    files = {service: [one["path"] for one in options.get("env_file", [])] for service, options in SERVICES.items()}
+    assert {service: paths for service, paths in files.items() if paths} == {
+        "worker": [".env.providers"], "ledger": [".env.sinks"],
+    }  # fmt: skip
 
 
 def test_a_service_meets_those_it_talks_to_and_nobody_else() -> None:

@@ -25,9 +25,11 @@ from warren.config import Config
 from warren.outbound import Reach
 from warren.reloading import Reloader
 from warren.settings import Complaint, Names, drained, load, run
+from warren.sinks import all_of
 from warren_gateway.run import gateway
 from warren_gateway.settings import HttpSettings, master_key
 from warren_ledger.ledger import recording
+from warren_ledger.requestlog import RequestLog
 from warren_ledger.store.sqlite import SqliteStore
 from warren_worker.handler import working
 from warren_worker.sealing import sealer
@@ -53,6 +55,16 @@ class UpSettings(HttpSettings):
 
     concurrency: Annotated[int, Field(ge=1)] = 256
     """Requests to work on at the same time."""
+
+    request_log: Names
+    """Where to write a line about each request, separated by commas: stdout, file:PATH, the URL of a webhook, otlp, or
+    the name of one of LiteLLM's callbacks; nowhere by default."""
+
+    webhook_secret: SecretStr | None = None
+    """What webhooks are signed with: whsec_ and base64, or any text; better a variable than a flag."""
+
+    log_content: Names
+    """Accounts of which those lines say, too, what was asked and answered."""
 
     fetch_hosts: Names
     """Names, addresses and networks, separated by commas, that media in requests may be fetched from beside the public
@@ -104,13 +116,20 @@ async def embedded(config: Config, settings: UpSettings, reloader: Reloader | No
         raise Complaint(f"--data {data}: {error.strerror}") from None
     if settings.secret is None:
         settings.secret = SecretStr(_secret(data / "secret"))
+    environ = config.environ(os.environ)
+    sinks = all_of(settings.request_log, config.callbacks, environ, settings.webhook_secret)
     broker = MemoryBroker()
     async with (
         SqliteStore.open(data / "warren.db") as store,
         broker.open() as ledger_bus,
         broker.open() as worker_bus,
         broker.open() as gateway_bus,
-        recording(ledger_bus, store, max(settings.request_timeout, settings.background_timeout)),
+        recording(
+            ledger_bus,
+            store,
+            max(settings.request_timeout, settings.background_timeout),
+            requests=RequestLog(store, sinks, settings.log_content),
+        ),
         drained(lambda: settings.drain + _LAST_WORDS) as stack,
     ):
         worker = await stack.enter_async_context(

@@ -15,6 +15,7 @@ import warren
 from warren import requests
 from warren_gateway.openapi_shapes import SHAPES, reference
 from warren_gateway.queries import INCLUDABLE, STATUSES
+from warren_gateway.reporting import DIMENSIONS, FORMATS
 
 Json = dict[str, Any]
 Method = Literal["get", "post", "delete"]
@@ -32,6 +33,10 @@ class Operation:
     query: tuple[str, ...] = ()
     headers: tuple[str, ...] = ()
     stream: bool = False
+    table: bool = False
+    """As CSV, too."""
+    lines: bool = False
+    """As JSON Lines only."""
     optional: bool = False
     """The body may be left out."""
     codes: tuple[int, ...] = ()
@@ -48,6 +53,8 @@ class Operation:
 _PAGE = ("limit", "order", "after")
 _ONE = "/v1/responses/{response_id}"
 _CONVERSATION = "/v1/conversations/{conversation_id}"
+_SPENT = ("start_date", "end_date", "format", "rows", "model", "key", "account", "user", "tag")
+_SPENT_AT = (*_SPENT, "provider", "deployment")
 
 OPERATIONS = (
     Operation(
@@ -107,6 +114,25 @@ OPERATIONS = (
     ),
     Operation("get", "/v1/models", "List the models.", "ModelList", tag="Models"),
     Operation("get", "/v1/models/{model}", "Retrieve a model.", "Model", codes=(404,), tag="Models"),
+    Operation(
+        "get", "/global/spend/report", "Sum up what was spent, told apart by days and by who and what it was for.",
+        "SpendReport", query=("group_by", *_SPENT_AT), table=True, codes=(403, 404), tag="Spend",
+    ),
+    Operation(
+        "get", "/spend/logs", "List what single responses have cost.", "SpendLogs",
+        query=(*_SPENT, "status", "response_id", "after"), table=True, codes=(403, 404), tag="Spend",
+    ),
+    *(
+        Operation(
+            "get", f"/spend/{name}", f"Sum up what was spent by {name}.", "SpendReport", query=_SPENT_AT, table=True,
+            codes=(403, 404), tag="Spend",
+        )
+        for name in ("keys", "users", "tags", "models")
+    ),
+    Operation(
+        "get", "/account/export", "All that is kept of an account, as JSON Lines.", "ExportLine", query=("whose",),
+        lines=True, codes=(403,), tag="Spend",
+    ),
 )  # fmt: skip
 
 HEALTH = {
@@ -128,12 +154,25 @@ _QUERY: dict[str, Json] = {
     "created_after": {"type": "integer", "minimum": 0, "description": "In seconds since the epoch."},
     "created_before": {"type": "integer", "minimum": 0, "description": "In seconds since the epoch."},
 }
+_QUERY |= {
+    "group_by": {"type": "string", "default": "day", "description": f"By commas: {', '.join(DIMENSIONS)}."},
+    "start_date": {"type": "string", "format": "date", "description": "The first day, in UTC; 30 days by default."},
+    "end_date": {"type": "string", "format": "date", "description": "The last day; today by default."},
+    "format": {"type": "string", "enum": list(FORMATS), "default": "json"},
+    "rows": {"type": "integer", "minimum": 1, "maximum": 10_000},
+    "key": {"type": "string", "description": "A key's id, its alias, or the key."},
+    **{name: {"type": "string"} for name in ("account", "user", "tag", "provider", "deployment", "response_id")},
+}
+_QUERY["whose"] = {"type": "string", "minLength": 1}
+_SAID = {"rows": "limit", "whose": "account"}
+"""Where a parameter of one name is another one elsewhere."""
 _HEADERS: dict[str, Json] = {
     "Idempotency-Key": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
 }
 _REFUSALS = {
     400: "The request cannot be served as it is; `param` says what to change.",
     401: "There is no key, or it is none of ours.",
+    403: "Only the master key may do this.",
     404: "There is no such thing, or it is another account's.",
     413: "The body is too large.",
     422: "The idempotency key stands for another request.",
@@ -222,6 +261,10 @@ def _operation(operation: Operation, bodies: _Bodies, models: tuple[str, ...]) -
     content = _json(operation.answer)
     if operation.stream:
         content["text/event-stream"] = {"schema": {"type": "string"}}
+    if operation.lines:
+        content = {"application/jsonl": {"schema": {"type": "string"}}}
+    if operation.table:
+        content["text/csv"] = {"schema": {"type": "string"}}
     made["responses"] = {"200": {"description": "Done.", "content": content}}
     for code in sorted({400, 401, 503, *operation.codes}):
         made["responses"][str(code)] = {"description": _REFUSALS[code], "content": _json("Error")}
@@ -235,7 +278,7 @@ def _path(operation: Operation, models: tuple[str, ...]) -> list[Json]:
 
 
 def _in_query(name: str) -> Json:
-    parameter: Json = {"name": name, "in": "query", "schema": _QUERY[name]}
+    parameter: Json = {"name": _SAID.get(name, name), "in": "query", "schema": _QUERY[name]}
     return parameter | {"style": "deepObject", "explode": True} if name == "metadata" else parameter
 
 

@@ -68,6 +68,12 @@ _RESPONSE = _object(
     conversation=_or_null(_object({"id": _TEXT})),
 )
 
+_TOKENS = dict.fromkeys(
+    ("input_tokens", "cached_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens"), _COUNT
+)
+_SPENT = {"spend": _or_null({"type": "number"}), "spend_exact": _or_null(_TEXT)}
+"""In US dollars; null is unknown."""
+
 SHAPES: dict[str, Json] = {
     "Error": _object(
         {"error": _object({"message": _TEXT, "type": _TEXT, "param": _or_null(_TEXT), "code": _or_null(_TEXT)})}
@@ -98,5 +104,39 @@ SHAPES: dict[str, Json] = {
     "NewItems": _object({"items": {"type": "array", "minItems": 1, "maxItems": 20, "items": {"type": "object"}}}),
     "Model": _object({"id": _TEXT, "object": {"const": "model"}, "created": _COUNT, "owned_by": _TEXT}),
     "ModelList": _object({"object": {"const": "list"}, "data": _array("Model")}),
+    "SpendReport": _object(
+        {
+            "object": {"const": "spend.report"},
+            "start_date": _TEXT,
+            "end_date": _TEXT,
+            "group_by": {"type": "array", "items": _TEXT},
+            "data": _array("Spend"),
+            "has_more": _YES,
+        }
+    ),
+    "Spend": _object(
+        {
+            **dict.fromkeys(("requests", "failed_requests", "calls", "unpriced_calls"), _COUNT),
+            **_TOKENS,
+            **_SPENT,
+        },
+        **dict.fromkeys(("day", "model", "provider", "deployment", "key", "account", "user", "tag"), _TEXT),
+        key_alias=_or_null(_TEXT),
+    ),
+    "SpendLogs": _object(
+        {"object": {"const": "list"}, "data": _array("Charge"), "last_id": _or_null(_TEXT), "has_more": _YES}
+    ),
+    "Charge": _object(
+        {
+            **dict.fromkeys(("response_id", "account", "model", "created_at"), _TEXT),
+            "status": _or_null(_TEXT),
+            "tags": {"type": "array", "items": _TEXT},
+            **_TOKENS,
+            **_SPENT,
+            "unpriced_calls": _COUNT,
+            "calls": {"type": "array", "items": {"type": "object"}},
+        }
+    ),
+    "ExportLine": _object({"object": _TEXT}),
     "Health": _object({"status": _TEXT}, bus=_TEXT, ledger=_TEXT, store=_TEXT),
 }

@@ -21,6 +21,7 @@ from warren.contracts import (
     Fetched,
     FetchItem,
     Leave,
+    ListConversations,
     ListItems,
     Message,
     OpenConversation,
@@ -80,6 +81,8 @@ class Conversations:
                 return _state(await self._store.conversations.find(id_, account))
             case ListItems():
                 return await self._list(message)
+            case ListConversations():
+                return await self._of(message)
             case FetchItem(conversation_id=id_, account=account, item_id=item):
                 body = await self._store.conversations.entry(id_, account, item)
                 return Fetched(found=body is not None, payload=body or b"")
@@ -155,6 +158,20 @@ class Conversations:
         entries = list(_entries(await self._given(message.payload, message.account, id_)))
         conversation = Conversation(id_, message.account, message.created_at, message.metadata)
         return _state(await until_up(lambda: self._store.conversations.open(conversation, entries)))
+
+    async def _of(self, asked: ListConversations) -> Page:
+        found = await self._store.conversations.of(asked.account, limit=asked.limit + 1, after=asked.after)
+        shown = found[: asked.limit]
+        told = [
+            {"id": one.conversation_id, "created_at": one.created_at, "metadata": dict(one.metadata)} for one in shown
+        ]
+        return Page(
+            found=True,
+            has_more=len(found) > len(shown),
+            first_id=shown[0].conversation_id if shown else None,
+            last_id=shown[-1].conversation_id if shown else None,
+            payload=to_json(told),
+        )
 
     async def _list(self, message: ListItems) -> Page:
         try:

@@ -40,6 +40,8 @@ from warren.contracts import (
     Identify,
     Job,
     Leave,
+    ListCharges,
+    ListConversations,
     ListInputs,
     ListItems,
     ListParties,
@@ -57,6 +59,7 @@ from warren.contracts import (
     Rebuild,
     Release,
     RemoveParty,
+    ReportSpend,
     Reserve,
     Survey,
     Tail,
@@ -73,12 +76,15 @@ from warren_ledger.batch import Batcher
 from warren_ledger.budgets import Budgets
 from warren_ledger.charging import Charging
 from warren_ledger.conversations import Conversations
+from warren_ledger.counting import Counting
 from warren_ledger.ends import Ends
 from warren_ledger.lists import Lists
 from warren_ledger.parties import Parties
 from warren_ledger.patience import until_there, until_up
 from warren_ledger.permits import Permits
 from warren_ledger.recall import Recall
+from warren_ledger.reports import Reports
+from warren_ledger.requestlog import RequestLog
 from warren_ledger.runs import WINDOW, Detached
 from warren_ledger.standing import Standing
 from warren_ledger.store import Record, Store
@@ -97,13 +103,16 @@ _MARGIN = 120.0
 
 
 @asynccontextmanager
-async def recording(bus: Bus, store: Store, longest: float, *, window: timedelta = WINDOW) -> AsyncIterator[None]:
+async def recording(
+    bus: Bus, store: Store, longest: float, *, window: timedelta = WINDOW, requests: RequestLog | None = None
+) -> AsyncIterator[None]:
     """Be a ledger while this is open. No response takes longer than `longest` seconds to end, in the background
     neither; the logs of detached runs are kept for `window` behind their deadlines, and keys for as long.
 
     Leaving finishes what has been taken; while the store is away that can take for ever, so whoever leaves sets a
     limit. What is not finished then is still in its queue.
     """
+    requests = requests or RequestLog(store)
     conversations = Conversations(store)
     budgets, permits = Budgets(store.entries), Permits(store.notes)
     charging = Charging(budgets, permits)
@@ -119,6 +128,8 @@ async def recording(bus: Bus, store: Store, longest: float, *, window: timedelta
             bus.serve(LEDGER_ASK, ledger.answer, limit=_ASKS),
             ends.reaping(),
             budgets.lapsing(),
+            Counting(store, tell=requests.told).open(),
+            requests.open(),
         ):
             yield
 
@@ -149,6 +160,7 @@ class Ledger:
         self._permits = permits
         self._charging = charging
         self._lists = Lists(store, self._if_coming)
+        self._reports = Reports(store)
         self._recall = Recall(store, self._if_coming)
         self._standing = Standing(store.notes)
         self._longest = longest + _MARGIN
@@ -197,17 +209,15 @@ class Ledger:
         message = delivery.message
         with span(f"ledger {message.kind}", SpanKind.SERVER, delivery.headers):
             match message:
-                case Locate(response_id=id_, account=account):
-                    return await self._locate(id_, account)
-                case Fetch(response_id=id_, account=account):
-                    return await self._fetch(id_, account)
+                case Locate() | Fetch():
+                    return await self._look(message)
                 case Rebuild():
                     return await self._recall.rebuild(message)
                 case Tail():
                     return await self._runs.tail(message)
                 case Withdraw():
                     return await self._withdraw(message)
-                case FetchConversation() | ListItems() | FetchItem():
+                case FetchConversation() | ListConversations() | ListItems() | FetchItem():
                     return await self._conversations.answer(message)
                 case ListInputs() | ListResponses():
                     return await self._lists.answer(message)
@@ -215,6 +225,8 @@ class Ledger:
                     return await self._parties.answer(message)
                 case Permit() | Release():
                     return await self._permits.answer(message)
+                case ReportSpend() | ListCharges():
+                    return await self._reports.answer(message)
                 case Turn() | Survey():
                     standing = self._standing
                     return await (standing.turn(message) if isinstance(message, Turn) else standing.survey())
@@ -278,6 +290,10 @@ class Ledger:
 
     async def _find(self, response_id: str, account: str, *, content: bool = False) -> Record | None:
         return await self._store.find(response_id, account, content=content, running=True)
+
+    async def _look(self, asked: Locate | Fetch) -> Located | Fetched:
+        look = self._locate if isinstance(asked, Locate) else self._fetch
+        return await look(asked.response_id, asked.account)
 
     async def _locate(self, response_id: str, account: str) -> Located:
         record = await self._if_coming(response_id, lambda: self._find(response_id, account))

@@ -2,20 +2,14 @@
 
 import json
 import sys
-import urllib.error
-import urllib.request
-from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, CliPositionalArg, SettingsConfigDict
+from pydantic import Field
+from pydantic_settings import CliPositionalArg, SettingsConfigDict
 
+from warren.commands.managing import Answer, Json, Managing, ask, run
 from warren.errors import WarrenError
-from warren.settings import Settings, load
-
-K = TypeVar("K", bound="Managing")
-Json = dict[str, Any]
 
 _HELP = """\
 usage: warren keys COMMAND [flags]
@@ -32,22 +26,6 @@ commands:
 
 KEY is the key itself, its id, or its alias. warren keys COMMAND --help tells a command's flags.
 """
-_PATIENCE = 30.0
-
-
-class Managing(BaseSettings):
-    """What every command takes."""
-
-    model_config = SettingsConfigDict(**{**Settings.model_config, "env_prefix_target": "all"})
-
-    base_url: str = "http://127.0.0.1:4000"
-    """The gateway."""
-
-    master_key: SecretStr
-    """Its master key; better by the variable WARREN_MASTER_KEY than as a flag, which others can see."""
-
-    as_json: Annotated[bool, Field(validation_alias="json")] = False
-    """Write JSON."""
 
 
 class Terms(Managing):
@@ -135,19 +113,19 @@ class One(Managing):
 def main(arguments: list[str]) -> None:
     match arguments:
         case ["generate", *rest]:
-            _run(Generating, rest, lambda wanted: _new(_post(wanted, "generate", wanted.terms())))
+            run(Generating, rest, lambda wanted: _new(_post(wanted, "generate", wanted.terms())))
         case ["update", *rest]:
-            _run(Updating, rest, lambda wanted: _row(_post(wanted, "update", {"key": wanted.key, **wanted.terms()})))
+            run(Updating, rest, lambda wanted: _row(_post(wanted, "update", {"key": wanted.key, **wanted.terms()})))
         case ["list", *rest]:
-            _run(Listing, rest, _list)
+            run(Listing, rest, _list)
         case ["info", *rest]:
-            _run(One, rest, lambda wanted: _row(_get(wanted, "info", key=wanted.key)["info"]))
+            run(One, rest, lambda wanted: _row(_get(wanted, "info", key=wanted.key)["info"]))
         case [("block" | "unblock") as name, *rest]:
-            _run(One, rest, lambda wanted: _row(_post(wanted, name, {"key": wanted.key})))
+            run(One, rest, lambda wanted: _row(_post(wanted, name, {"key": wanted.key})))
         case ["regenerate", *rest]:
-            _run(One, rest, lambda wanted: _new(_post(wanted, "regenerate", {"key": wanted.key})))
+            run(One, rest, lambda wanted: _new(_post(wanted, "regenerate", {"key": wanted.key})))
         case ["delete", *rest]:
-            _run(One, rest, _delete)
+            run(One, rest, _delete)
         case [] | ["--help" | "-h"]:
             sys.stdout.write(_HELP)
         case [unknown, *_]:
@@ -155,21 +133,6 @@ def main(arguments: list[str]) -> None:
                 f"warren keys: there is no command {unknown!r}; warren keys --help tells which there are\n"
             )
             raise SystemExit(2)
-
-
-Answer = tuple[Any, str]
-"""What to write as JSON, and the same for people."""
-
-
-def _run(kind: type[K], arguments: list[str], work: Callable[[K], Answer]) -> None:
-    settings = load(kind, arguments=arguments)
-    try:
-        value, text = work(settings)
-    except WarrenError as error:
-        code = f" ({error.code})" if error.code else ""
-        sys.stderr.write(f"{kind.model_config.get('cli_prog_name')}: {error.message}{code}\n")
-        raise SystemExit(1) from None
-    sys.stdout.write(json.dumps(value) + "\n" if settings.as_json else text)
 
 
 def _new(made: Json) -> Answer:
@@ -199,34 +162,8 @@ def _row(key: Json) -> Answer:
 
 
 def _get(wanted: Managing, name: str, **query: Any) -> Json:
-    return _ask(wanted, f"{name}?{urlencode(query)}", None)
+    return ask(wanted, f"key/{name}?{urlencode(query)}")
 
 
 def _post(wanted: Managing, name: str, body: Json) -> Json:
-    return _ask(wanted, name, json.dumps(body).encode())
-
-
-def _ask(wanted: Managing, path: str, body: bytes | None) -> Json:
-    """
-    Raises:
-        WarrenError: the gateway says no, or cannot be reached.
-    """
-    url = f"{wanted.base_url.removesuffix('/').removesuffix('/v1')}/key/{path}"
-    headers = {"authorization": f"Bearer {wanted.master_key.get_secret_value()}", "content-type": "application/json"}
-    try:
-        request = urllib.request.Request(url, body, headers)  # noqa: S310  # whoever runs this says which
-        with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:  # noqa: S310
-            made: Json = json.load(answer)
-            return made
-    except urllib.error.HTTPError as refused:
-        raise _refusal(refused) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise WarrenError(f"{wanted.base_url} cannot be reached: {reason}", code="connection_error") from None
-
-
-def _refusal(refused: urllib.error.HTTPError) -> WarrenError:
-    try:
-        return WarrenError.from_detail(json.load(refused)["error"], refused.code)
-    except (ValueError, LookupError, TypeError):
-        return WarrenError(f"The gateway answered {refused.code}.", status=refused.code, code=None)
+    return ask(wanted, f"key/{name}", json.dumps(body).encode())

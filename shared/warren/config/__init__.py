@@ -23,7 +23,7 @@ from pydantic_core import to_json
 
 from warren import naming
 from warren.compatible import ROWS
-from warren.config import reading, ruling
+from warren.config import calling, reading, ruling
 from warren.config.reading import Source
 from warren.config.sections import Entry, File
 from warren.config.unknown import UNDROPPABLE, unknown, wrong_price
@@ -33,6 +33,7 @@ from warren.params import Info, Params, Secret
 from warren.routing.groups import Groups
 from warren.routing.rules import Rules
 from warren.settings import Complaint
+from warren.sinks import Callback
 from warren.spending import Spending
 
 __all__ = [
@@ -89,6 +90,8 @@ class Config:
     files: tuple[Path, ...] = ()
     """All that it was read from."""
     spending: Spending = field(default_factory=Spending)
+    callbacks: tuple[Callback, ...] = ()
+    """Whom to tell of each request; the ledger does."""
     groups: Groups = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -154,6 +157,7 @@ def _config(source: Source, environ: Mapping[str, str]) -> Config:
         for where, variable in source.unset.items()
         if not any(where[: len(one)] == one for one in idle)
     ]
+    reports += [f"{source.place(where)}: {dotted(where)}: {said}" for where, said in calling.unknown(file)]
     deployments = _deployments(file, source, reports)
     rules = ruling.rules(file)
     groups = Groups(deployments.values(), rules.aliases, PROVIDERS)
@@ -178,6 +182,7 @@ def _config(source: Source, environ: Mapping[str, str]) -> Config:
         bool(file.litellm_settings.include_cost_in_streaming_usage),
         tuple(source.files),
         _spending(file),
+        calling.known(file),
     )
 
 

@@ -70,6 +70,9 @@ class LitellmSettings(Going):
     """`litellm_settings`: what holds for all deployments that do not say otherwise."""
 
     drop_params: bool | None = None
+    success_callback: OneOrMore | None = None
+    failure_callback: OneOrMore | None = None
+    callbacks: OneOrMore | None = None
     request_timeout: Timeout | None = None
     model_cost_map_url: SecretText | None = None
     """A price file in LiteLLM's format: a URL, or a path."""
@@ -99,6 +102,8 @@ class GeneralSettings(Strict):
     user_header_name: str | None = None
     user_header_mappings: list[UserHeader] | None = None
     enforce_user_param: bool | None = None
+    store_prompts_in_spend_logs: bool | None = None
+    """Responses are stored in any case, apart from what they cost."""
     unknown_price: Money | None = None
     """Ours: what to hold in budgets for a request whose price nobody knows, in US dollars."""
 

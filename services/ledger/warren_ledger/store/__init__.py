@@ -14,6 +14,7 @@ from pydantic_core import from_json, to_json
 
 from warren.contracts import Blob, Claim, Outcome, Recorded, UpstreamCall
 from warren_ledger.store.blobs import Blobs
+from warren_ledger.store.charges import Charges
 from warren_ledger.store.conversations import Conversations
 from warren_ledger.store.entries import Entries
 from warren_ledger.store.lists import Lists
@@ -170,6 +171,9 @@ class Store(Protocol):
     def entries(self) -> Entries: ...
 
     @property
+    def charges(self) -> Charges: ...
+
+    @property
     def notes(self) -> Notes: ...
 
     async def put(self, outcomes: Sequence[Outcome]) -> list[Recorded]:
@@ -178,7 +182,7 @@ class Store(Protocol):
         The first outcome of a response wins, here and for ever; the same one again has won again. Once a response
         is claimed, only outcomes of the attempt that claimed it last can win, and those that belong to no attempt
         (`attempt` is empty). A superseded one never wins. The calls of every outcome are remembered once each,
-        whether it wins or not. A blob that the record names is kept as long as the record.
+        whether it wins or not, and so is the charge. A blob that the record names is kept as long as the record.
 
         A detached run that has failed before any output was shown, and was not visible either, frees its key.
         """

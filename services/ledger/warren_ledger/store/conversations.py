@@ -64,6 +64,9 @@ class Conversations(Protocol):
     async def find(self, conversation_id: str, account: str) -> Conversation | None:
         """The conversation, if it is there."""
 
+    async def of(self, account: str, *, limit: int, after: str | None = None) -> list[Conversation]:
+        """The conversations of an account, by their ids."""
+
     async def update(self, conversation_id: str, account: str, metadata: Mapping[str, str]) -> Conversation | None:
         """Replace its metadata."""
 

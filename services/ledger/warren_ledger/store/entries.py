@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-Shelf = Literal["virtual_keys", "end_users", "accounts", "budgets"]
+Shelf = Literal["virtual_keys", "end_users", "accounts", "budgets", "counting", "outbox"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,9 @@ class Entries(Protocol):
 
     async def named(self, shelf: Shelf, names: Sequence[str]) -> Entry | None:
         """The entry that one of these stands for."""
+
+    async def some(self, shelf: Shelf, ids: Sequence[str]) -> list[Entry]:
+        """Those of these that are there, in no order."""
 
     async def put(self, entry: Entry) -> bool:
         """Write a new entry (version 0), or one over the version before it. False: that is not what is there, or a

@@ -26,6 +26,7 @@ from warren.settings import Complaint
 from warren_ledger.history import walk
 from warren_ledger.store import KEEP, KEEP_OPEN, MAX_HISTORY, MAX_TURNS, OPEN, Chain, Record
 from warren_ledger.store.mongo.blobs import MongoBlobs
+from warren_ledger.store.mongo.charges import MongoCharges
 from warren_ledger.store.mongo.conversations import MongoConversations
 from warren_ledger.store.mongo.documents import CONTENT, call_of, cost_of, if_claimed, read, rounds, verdict, written
 from warren_ledger.store.mongo.entries import MongoEntries
@@ -52,6 +53,7 @@ class MongoStore:
         self.blobs = MongoBlobs(database, now)
         self.conversations = MongoConversations(database, now)
         self.lists = MongoLists(database, now)
+        self.charges = MongoCharges(database)
         self.entries = MongoEntries(database)
         self.notes = MongoNotes(database, now)
 
@@ -87,7 +89,7 @@ class MongoStore:
         for collection in (self._responses, self._links):
             await index(collection, "expires", expireAfterSeconds=0)
         await index(self._costs, "response_id")
-        for part in (self.runs, self.blobs, self.conversations, self.lists, self.entries, self.notes):
+        for part in (self.runs, self.blobs, self.conversations, self.lists, self.entries, self.notes, self.charges):
             await part.prepare()
 
     async def put(self, outcomes: Sequence[Outcome]) -> list[Recorded]:
@@ -100,7 +102,9 @@ class MongoStore:
             recorded: dict[int, Recorded] = {}
             for places in rounds(outcomes):
                 recorded.update(zip(places, await self._record([outcomes[at] for at in places]), strict=True))
-        return [recorded.get(at, Recorded(won=False, status=OPEN)) for at in range(len(outcomes))]
+            answers = [recorded.get(at, Recorded(won=False, status=OPEN)) for at in range(len(outcomes))]
+            await self.charges.write(outcomes, answers)
+        return answers
 
     async def _record(self, outcomes: Sequence[Outcome]) -> list[Recorded]:
         """Write outcomes of different responses: inserts, which cost half of what upserts do, then what is claimed."""

@@ -32,6 +32,7 @@ class MongoConversations:
         """Make the indexes. The order of items needs none: it is that of their ids."""
         await index(self._conversations, "expires", expireAfterSeconds=0)
         await index(self._items, [("account", 1), ("item_id", 1)])
+        await index(self._conversations, [("account", 1), ("_id", 1)])
 
     async def open(self, conversation: Conversation, entries: Sequence[Entry]) -> Conversation | None:
         id_, account = conversation.conversation_id, conversation.account
@@ -56,6 +57,13 @@ class MongoConversations:
         with reaching(READ):
             row = await self._row(conversation_id, account)
         return None if row is None else _read(row)
+
+    async def of(self, account: str, *, limit: int, after: str | None = None) -> list[Conversation]:
+        there: Document = {"account": account, "created_at": {"$exists": True}}  # a grave has none
+        if after is not None:
+            there["_id"] = {"$gt": after}
+        with reaching(READ):
+            return [_read(row) async for row in self._conversations.find(there).sort("_id", 1).limit(limit)]
 
     async def update(self, conversation_id: str, account: str, metadata: Mapping[str, str]) -> Conversation | None:
         text = json.dumps(dict(metadata))  # keys with dots and dollars stay what they are

@@ -13,6 +13,7 @@ from warren.contracts import Blob, Outcome, Recorded, UpstreamCall
 from warren_ledger.store import OPEN, Record
 from warren_ledger.store.mongo.reach import Document
 from warren_ledger.store.runs import RUNNING, pairs
+from warren_ledger.tallies import day
 
 _FIELDS = tuple(field.name for field in fields(Record) if field.name != "response_id")
 CONTENT = (
@@ -87,6 +88,8 @@ def cost_of(outcome: Outcome, call: UpstreamCall) -> Document:
         "response_id": outcome.response_id,
         "account": outcome.account,
         "attempt": outcome.attempt,
+        "day": day(outcome.created_at),
+        "uncounted": True,
         "cost": None if call.cost is None else exact(call.cost),
     }
 

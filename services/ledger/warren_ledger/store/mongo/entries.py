@@ -36,6 +36,11 @@ class MongoEntries:
             found = await self._shelves[shelf].find_one({"names": {"$in": list(names)}})
         return None if found is None else _read(shelf, found)
 
+    async def some(self, shelf: Shelf, ids: Sequence[str]) -> list[Entry]:
+        with reaching(READ):
+            found = self._shelves[shelf].find({"_id": {"$in": list(ids)}})
+            return [_read(shelf, document) async for document in found] if ids else []
+
     async def put(self, entry: Entry) -> bool:
         written, documents = _written(entry), self._shelves[entry.shelf]
         with reaching(WRITE):

@@ -22,8 +22,9 @@ from warren.settings import Complaint
 from warren_ledger.history import walk
 from warren_ledger.store import KEEP, KEEP_OPEN, MAX_HISTORY, MAX_TURNS, OPEN, Chain, Record
 from warren_ledger.store.runs import QUEUED, pairs
-from warren_ledger.store.sqlite import blobs, conversations, entries, lists, notes, runs
+from warren_ledger.store.sqlite import blobs, charges, conversations, entries, lists, notes, runs
 from warren_ledger.store.sqlite.file import File
+from warren_ledger.tallies import day
 
 _PURGE = 600.0
 """Seconds between two looks for what has expired."""
@@ -56,7 +57,7 @@ _LATER = {
         **runs.COLUMNS,
     },
     "conversation_items": {"kept": "TEXT"},
-    "costs": {"key": "TEXT", "end_user": "TEXT", "tags": "TEXT"},
+    "costs": {"key": "TEXT", "end_user": "TEXT", "tags": "TEXT", "day": "TEXT", "uncounted": "INTEGER"},
 }  # fmt: skip
 """Columns that a file made before they were needed gets when it is opened."""
 _COLUMNS = tuple(field.name for field in fields(Record))
@@ -88,7 +89,8 @@ WITH RECURSIVE line (id, previous) AS (
 SELECT {", ".join(_COLUMNS)} FROM line JOIN responses ON response_id = id
 """
 _COST = """
-INSERT INTO costs (call_id, response_id, account, attempt, call, key, end_user, tags) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO costs (call_id, response_id, account, attempt, call, key, end_user, tags, day, uncounted)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, TRUE)
 ON CONFLICT DO NOTHING
 """
 _DELETE = f"""
@@ -111,6 +113,7 @@ class SqliteStore:
         self.conversations = conversations.SqliteConversations(file)
         self.lists = lists.SqliteLists(file)
         self.entries = entries.SqliteEntries(file)
+        self.charges = charges.SqliteCharges(file)
         self.notes = notes.SqliteNotes(file)
 
     @classmethod
@@ -166,7 +169,8 @@ class SqliteStore:
             there = {name for _, name, *_ in self._file.db.execute(f"PRAGMA table_info({table})")}
             for name in columns.keys() - there:
                 self._file.db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {columns[name]}")
-        self._file.db.executescript(runs.SETUP + lists.SETUP)  # which commits what came before
+        self._file.db.executescript(runs.SETUP + lists.SETUP + charges.SETUP)  # which commits what came before
+        self.charges.opened()
         with self._file.writing():
             self._purge()
 
@@ -175,7 +179,9 @@ class SqliteStore:
             if self._file.now() > self._purged + _PURGE:
                 self._purge()
             self._file.db.executemany(_COST, [_cost(outcome, call) for outcome in outcomes for call in outcome.calls])
-            return [self._record(outcome) for outcome in outcomes]
+            answers = [self._record(outcome) for outcome in outcomes]
+            self.charges.write(outcomes, answers)
+        return answers
 
     def _record(self, outcome: Outcome) -> Recorded:
         if outcome.superseded:
@@ -281,7 +287,7 @@ class SqliteStore:
 def _cost(outcome: Outcome, call: UpstreamCall) -> tuple[str, ...]:
     payer, whose = outcome.payer, (outcome.response_id, outcome.account, outcome.attempt)
     tags = to_json(payer.tags).decode()
-    return (call.call_id, *whose, call.model_dump_json(), payer.key, payer.end_user, tags)
+    return (call.call_id, *whose, call.model_dump_json(), payer.key, payer.end_user, tags, day(outcome.created_at))
 
 
 def _written(record: Record) -> dict[str, Any]:

@@ -16,6 +16,7 @@ CREATE TABLE IF NOT EXISTS conversations (
     holder TEXT, until REAL, gone TEXT NOT NULL,  -- JSON: who held it last, and left
     buried REAL  -- deleted; until then it cannot be made again
 );
+CREATE INDEX IF NOT EXISTS conversations_account ON conversations (account, conversation_id);
 CREATE INDEX IF NOT EXISTS conversations_buried ON conversations (buried) WHERE buried IS NOT NULL;
 CREATE TABLE IF NOT EXISTS conversation_items (
     place INTEGER PRIMARY KEY AUTOINCREMENT, conversation_id TEXT NOT NULL, account TEXT NOT NULL,
@@ -38,6 +39,9 @@ class SqliteConversations:
 
     async def find(self, conversation_id: str, account: str) -> Conversation | None:
         return await self._file.run(self._find, conversation_id, account)
+
+    async def of(self, account: str, *, limit: int, after: str | None = None) -> list[Conversation]:
+        return await self._file.run(self._of, account, limit, after or "")
 
     async def update(self, conversation_id: str, account: str, metadata: Mapping[str, str]) -> Conversation | None:
         return await self._file.run(self._update, conversation_id, account, metadata)
@@ -89,6 +93,14 @@ class SqliteConversations:
         query = f"SELECT created_at, metadata FROM conversations WHERE {_THERE}"
         row = self._file.db.execute(query, {"id": conversation_id, "account": account}).fetchone()
         return Conversation(conversation_id, account, row[0], json.loads(row[1])) if row else None
+
+    def _of(self, account: str, limit: int, after: str) -> list[Conversation]:
+        query = """
+        SELECT conversation_id, created_at, metadata FROM conversations
+        WHERE account = ? AND buried IS NULL AND conversation_id > ? ORDER BY conversation_id LIMIT ?
+        """
+        rows = self._file.db.execute(query, (account, after, limit))
+        return [Conversation(id_, account, created_at, json.loads(metadata)) for id_, created_at, metadata in rows]
 
     def _update(self, conversation_id: str, account: str, metadata: Mapping[str, str]) -> Conversation | None:
         given = {"id": conversation_id, "account": account, "metadata": json.dumps(dict(metadata))}

@@ -43,6 +43,9 @@ class SqliteEntries:
     async def named(self, shelf: Shelf, names: Sequence[str]) -> Entry | None:
         return await self._file.run(self._named, shelf, names)
 
+    async def some(self, shelf: Shelf, ids: Sequence[str]) -> list[Entry]:
+        return [entry for id_ in ids if (entry := await self.find(shelf, id_)) is not None]
+
     async def put(self, entry: Entry) -> bool:
         return await self._file.run(self._put, entry)
 

@@ -1,0 +1,97 @@
+"""What was spent, as LiteLLM's `/spend/…` and `/global/spend/report`. Only the master key may know.
+
+Sums are those of days in UTC, and know of what was recorded a second ago or earlier.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from pydantic_core import from_json
+
+from warren import keys
+from warren.bus import LEDGER_ASK
+from warren.contracts import FindParty, ListCharges, Page, PartyState, ReportSpend
+from warren.errors import NotFound
+from warren_gateway import queries, reporting
+from warren_gateway.gateway import of
+
+router = APIRouter()
+
+_LISTED = frozenset({"response_id", "request_id", "status", "after"})
+_BY: dict[str, str] = {"keys": "key", "users": "user", "tags": "tag", "models": "model"}
+
+
+@router.get("/global/spend/report")
+async def report(request: Request) -> Response:
+    """By `group_by`, from `start_date` to `end_date`."""
+    queries.only(request.query_params, reporting.DATES, reporting.FILTERS, {"group_by"})
+    return await _report(request, reporting.groups(request.query_params))
+
+
+@router.get("/spend/logs")
+async def logs(request: Request) -> Response:
+    """What single responses have cost, the latest first."""
+    query = request.query_params
+    queries.only(query, reporting.DATES, reporting.FILTERS.keys() - {"provider", "deployment"}, _LISTED)
+    first, last = reporting.days(query)
+    where = await _where(request)
+    if status := queries.one_of(query, "status", queries.STATUSES):
+        where["status"] = status
+    if id_ := query.get("response_id") or query.get("request_id"):
+        where["response_id"] = id_
+    dated = not id_ or "start_date" in query or "end_date" in query
+    asked = ListCharges(
+        where=where,
+        since=reporting.midnight(first) if dated else None,
+        until=reporting.midnight(last + timedelta(days=1)) if dated else None,
+        after=query.get("after") or None,
+        limit=reporting.limit(query, 100),
+    )
+    return await _told(request, asked, {"object": "list"})
+
+
+def _by(dimension: str) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        queries.only(request.query_params, reporting.DATES, reporting.FILTERS)
+        return await _report(request, (dimension,))
+
+    return endpoint
+
+
+for _name, _dimension in _BY.items():
+    router.add_api_route(f"/spend/{_name}", _by(_dimension), methods=["GET"])
+
+
+async def _report(request: Request, by: tuple[str, ...]) -> Response:
+    query = request.query_params
+    first, last = reporting.days(query)
+    asked = ReportSpend(
+        by=by, first=str(first), last=str(last), where=await _where(request), limit=reporting.limit(query, 1000)
+    )
+    about = {"object": "spend.report", "start_date": asked.first, "end_date": asked.last, "group_by": by}
+    return await _told(request, asked, about)
+
+
+async def _told(request: Request, asked: ReportSpend | ListCharges, about: reporting.Json) -> Response:
+    form = queries.one_of(request.query_params, "format", reporting.FORMATS) or "json"
+    page = await of(request).ask_ledger(LEDGER_ASK, asked)
+    assert isinstance(page, Page)
+    more = {"has_more": page.has_more} | ({"last_id": page.last_id} if isinstance(asked, ListCharges) else {})
+    body, media = reporting.rendered(from_json(page.payload), form, {**about, **more})
+    return Response(body, media_type=media, headers={"x-warren-has-more": str(page.has_more).lower()})
+
+
+async def _where(request: Request) -> dict[str, str]:
+    """The filters. A key is named by its id, its alias or itself; one that is deleted still by its id."""
+    where = reporting.filters(request.query_params)
+    if name := where.get("key"):
+        names = keys.digests(name, of(request).parties.secrets) if keys.well_formed(name) else (name, f"alias:{name}")
+        state = await of(request).ask_ledger(LEDGER_ASK, FindParty(what="key", names=tuple(names)))
+        assert isinstance(state, PartyState)
+        if state.party is not None:
+            where["key"] = state.party.id
+        elif keys.well_formed(name):
+            raise NotFound("There is no such key.")
+    return where

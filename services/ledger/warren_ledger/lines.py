@@ -1,0 +1,85 @@
+"""Lines: what is told of a charge or a tally, in reports and in logs. Never what was said. Pure."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from functools import reduce
+from operator import add
+from typing import Any
+
+from warren.contracts import UpstreamCall
+from warren_ledger.store.charges import Charge
+from warren_ledger.tallies import COUNTS, Tally
+
+Line = dict[str, Any]
+_TOKENS = ("input_tokens", "cached_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens")
+_TOLD = tuple(name for name in COUNTS if name != "priced_calls")
+
+
+def spent(tally: Tally) -> Decimal | None:
+    """What is known to have been spent; None where something was used and nothing has a price."""
+    return None if tally.unpriced_calls and not tally.priced_calls else tally.cost
+
+
+def summed(tally: Tally) -> Line:
+    """A tally, as reports tell it: money is text, as exact as it is."""
+    return {name: getattr(tally, name) for name in _TOLD} | {"spend": text(spent(tally))}
+
+
+def charged(charge: Charge, alias: str | None = None) -> Line:
+    """A charge, as it is logged and listed."""
+    tally = total(charge.calls)
+    first = [call.first_event_seconds for call in charge.calls if call.first_event_seconds is not None]
+    return {
+        "response_id": charge.response_id,
+        "account": charge.account,
+        "key": charge.payer.key or None,
+        "key_alias": alias,
+        "user": charge.payer.end_user or None,
+        "tags": charge.payer.tags,
+        "model": charge.model,
+        "deployment": charge.deployment,
+        "provider": charge.provider,
+        "served_model": charge.served,
+        "status": charge.status,
+        "error": charge.error,
+        "attempt": charge.attempt,
+        "created_at": charge.created_at,
+        "ended_at": charge.ended_at,
+        "seconds": None if charge.ended_at is None else round(charge.ended_at - charge.created_at, 6),
+        "first_event_seconds": first[-1] if first else None,
+        **{name: getattr(tally, name) for name in _TOKENS},
+        "spend": text(cost(charge.calls)),
+        "unpriced_calls": tally.unpriced_calls,
+        "estimated": any(call.usage_source == "estimated" for call in charge.calls),
+        "calls": [_call(call) for call in charge.calls],
+    }
+
+
+def total(calls: Iterable[UpstreamCall]) -> Tally:
+    return reduce(add, map(Tally.of_call, calls), Tally())
+
+
+def cost(calls: Iterable[UpstreamCall]) -> Decimal | None:
+    """What these cost together; None if that is not known of one of them."""
+    tally = total(calls)
+    return None if tally.unpriced_calls else tally.cost
+
+
+def text(amount: Decimal | None) -> str | None:
+    return None if amount is None else f"{amount:f}"
+
+
+def _call(call: UpstreamCall) -> Line:
+    return {
+        "id": call.call_id,
+        "deployment": call.deployment,
+        "provider": call.provider,
+        "model": call.model,
+        "status": call.status,
+        "error": call.error,
+        "started_at": call.started_at,
+        "seconds": call.seconds,
+        "upstream_request_id": call.upstream_request_id,
+        "usage_source": call.usage_source,
+        "spend": text(call.cost),
+    }

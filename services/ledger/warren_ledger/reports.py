@@ -1,0 +1,82 @@
+"""Reports: what was spent, answered from the sums of days, and request by request."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from pydantic_core import to_json
+
+from warren.contracts import ListCharges, Page, ReportSpend
+from warren.errors import InvalidRequest
+from warren_ledger import lines
+from warren_ledger.store import Store
+from warren_ledger.store.charges import Question, Wanted
+from warren_ledger.tallies import Tally, days, meant, periods, view
+
+
+class Reports:
+    """Handlers for what is asked about money."""
+
+    def __init__(self, store: Store) -> None:
+        self._charges = store.charges
+        self._entries = store.entries
+
+    async def answer(self, asked: ReportSpend | ListCharges) -> Page:
+        return await (self._report(asked) if isinstance(asked, ReportSpend) else self._list(asked))
+
+    async def _report(self, asked: ReportSpend) -> Page:
+        by, where = tuple(dict.fromkeys(asked.by)), _named(asked.where)
+        columns = tuple(map(meant, by))
+        split = days if "day" in by else periods
+        question = Question(
+            view=view({*columns, *where}), by=columns, periods=split(asked.first, asked.last), where=where
+        )
+        found = await self._charges.report(question)
+        rows = sorted(((dict(zip(by, values, strict=True)), tally) for values, tally in found), key=_order)
+        shown = rows[: asked.limit]
+        aliases = await self._aliases({about["key"] for about, _ in shown if "key" in about})
+        told = [_with_alias(about, aliases) | lines.summed(tally) for about, tally in shown]
+        return Page(found=True, has_more=len(rows) > len(shown), payload=to_json(told))
+
+    async def _list(self, asked: ListCharges) -> Page:
+        wanted = Wanted(
+            where=_named(asked.where),
+            since=asked.since,
+            until=asked.until,
+            before=None if asked.after is None else await self._place(asked.after),
+            limit=asked.limit + 1,
+        )
+        found = await self._charges.page(wanted)
+        shown = found[: asked.limit]
+        aliases = await self._aliases({charge.payer.key for charge in shown})
+        return Page(
+            found=True,
+            has_more=len(found) > len(shown),
+            first_id=shown[0].response_id if shown else None,
+            last_id=shown[-1].response_id if shown else None,
+            payload=to_json([lines.charged(charge, aliases.get(charge.payer.key)) for charge in shown]),
+        )
+
+    async def _place(self, response_id: str) -> tuple[float, str]:
+        found = await self._charges.page(Wanted(where={"response_id": response_id}, limit=1))
+        if not found:
+            raise InvalidRequest(f"There is no '{response_id}' to go on behind.", param="after", code="invalid_value")
+        return found[0].created_at, response_id
+
+    async def _aliases(self, keys: Collection[str]) -> dict[str, str]:
+        """What people call these keys, as far as they are there and have a name."""
+        found = await self._entries.some("virtual_keys", [key for key in keys if key])
+        return {entry.id: alias for entry in found if (alias := entry.state.get("alias"))}
+
+
+def _order(row: tuple[dict[str, str], Tally]) -> tuple[object, ...]:
+    """A day after the other, the dearest first; what has the same cost by its names, so that it is always the same."""
+    about, tally = row
+    return about.get("day", ""), -tally.cost, -tally.requests, *about.values()
+
+
+def _named(where: Mapping[str, str]) -> dict[str, str]:
+    return {meant(name): value for name, value in where.items()}
+
+
+def _with_alias(about: dict[str, str], aliases: Mapping[str, str]) -> dict[str, Any]:
+    return about if "key" not in about else {**about, "key_alias": aliases.get(about["key"])}

@@ -1,0 +1,132 @@
+"""Charges: what is kept for ever of a response, which is whose it was, how it ended and what its calls cost.
+
+Reports read sums of them. Every call and every end of a request is counted once into these, by batches with
+numbers: only one batch is open at a time (whoever counts sees to that), what is in it is fixed when it opens, and no
+row takes a number twice, or one that is behind the last it took. So anybody may do any part of an open batch again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from warren.contracts import Outcome, Payer, UpstreamCall
+from warren_ledger.tallies import Fact, Row, Tally, day
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """One response. What it costs is what its calls cost together, whenever they became known, whoever made them."""
+
+    response_id: str
+    account: str
+    payer: Payer
+    model: str
+    """That was asked for."""
+    created_at: float
+    status: str | None = None
+    """None until it ends: calls were made for it, that is all that is known."""
+    ended_at: float | None = None
+    attempt: str | None = None
+    error: str | None = None
+    deployment: str | None = None
+    provider: str | None = None
+    served: str | None = None
+    """The provider's name of the model that answered, or was asked last."""
+    calls: tuple[UpstreamCall, ...] = ()
+
+    @classmethod
+    def of(cls, outcome: Outcome, won: bool) -> "Charge":
+        """What an outcome says of a response: how it ended only if that is the record."""
+        charge = cls(
+            response_id=outcome.response_id,
+            account=outcome.account,
+            payer=outcome.payer.model_copy(update={"budgets": ()}),
+            model=outcome.model,
+            created_at=outcome.created_at,
+        )
+        if not won:
+            return charge
+        last = outcome.calls[-1] if outcome.calls else None
+        return replace(
+            charge,
+            status=outcome.status,
+            ended_at=outcome.ended_at,
+            attempt=outcome.attempt,
+            error=outcome.error,
+            deployment=last.deployment if last is not None else outcome.deployment,
+            provider=last.provider if last is not None else None,
+            served=last.model if last is not None else None,
+        )
+
+    def fact(self) -> Fact:
+        """The end of this request, to be counted."""
+        return Fact(
+            day=day(self.created_at),
+            account=self.account,
+            payer=self.payer,
+            deployment=self.deployment or "",
+            provider=self.provider or "",
+            model=self.served or self.model,
+            tally=Tally.of_request(self.status or ""),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is counted together: calls and requests, by their ids."""
+
+    calls: tuple[str, ...] = ()
+    requests: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.calls) + len(self.requests)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Which periods to sum up, by what, and of whom only. Names are those of a view's values, and `period`."""
+
+    view: str
+    by: tuple[str, ...]
+    periods: Sequence[str]
+    where: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which charges to list, newest first."""
+
+    where: Mapping[str, str]
+    """`account`, `key`, `end_user`, `tag`, `model`, `status`, `response_id`."""
+    since: float | None = None
+    until: float | None = None
+    before: tuple[float, str] | None = None
+    """Go on behind this one: its `created_at` and its id."""
+    limit: int = 100
+
+
+class Charges(Protocol):
+    """They are written by the store's `put`, as the responses are. Every method may be called again after a failure,
+    like the store's.
+    """
+
+    async def uncounted(self, limit: int) -> Batch:
+        """About so many calls and requests that are not counted yet."""
+
+    async def facts(self, batch: Batch) -> list[Fact]:
+        """What is in a batch: always the same."""
+
+    async def count(self, number: int, rows: Mapping[Row, Tally]) -> None:
+        """Add these to the rows that have not taken this number, nor a later one."""
+
+    async def counted(self, batch: Batch) -> None:
+        """These are counted."""
+
+    async def report(self, asked: Question) -> list[tuple[tuple[str, ...], Tally]]:
+        """A tally for each combination of values, in no order."""
+
+    async def some(self, ids: Sequence[str]) -> Sequence[Charge]:
+        """Those of these that are there, with their calls, in no order."""
+
+    async def page(self, wanted: Wanted) -> Sequence[Charge]:
+        """Charges, with their calls."""
