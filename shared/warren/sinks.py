@@ -81,18 +81,23 @@ def called_back(callback: Callback, environ: Environ) -> Sink:
 
 def all_of(
     names: Iterable[str], callbacks: Iterable[Callback], environ: Environ, secret: SecretStr | None = None
-) -> list[Sink]:
-    """All that the settings and the configuration name, each once. The secret is that of webhooks.
+) -> tuple[list[Sink], list[str]]:
+    """All that the settings and the configuration name, each once; and why a callback is told nothing, which is no
+    reason not to start. The secret is that of webhooks.
 
     Raises:
-        Complaint: one of them cannot be.
+        Complaint: one that the settings name cannot be.
     """
     if secret is not None:
         environ = {**environ, "WARREN_WEBHOOK_SECRET": secret.get_secret_value()}
     made = {name: sink(name, environ) for name in names if name != "none"}
+    reports = []
     for callback in callbacks:
-        made.setdefault(callback.name, called_back(callback, environ))
-    return list(made.values())
+        try:
+            made.setdefault(callback.name, called_back(callback, environ))
+        except Complaint as missing:
+            reports.append(f"a callback is told nothing: {missing}")
+    return list(made.values()), reports
 
 
 def _otlp(name: str, form: Literal["logs", "spans"], environ: Environ) -> Sink:

@@ -95,5 +95,14 @@ def test_of_success_and_of_failure_is_of_all() -> None:
 
 
 def test_each_sink_is_there_once() -> None:
-    made = sinks.all_of(["stdout", "otel", "none"], [Callback("otel", failed=False)], {})
+    made, reports = sinks.all_of(["stdout", "otel", "none"], [Callback("otel", failed=False)], {})
     assert [(one.name, one.failed) for one in made] == [("stdout", True), ("otel", True)]
+    assert reports == []
+
+
+def test_a_callback_without_its_variables_is_no_reason_not_to_start() -> None:
+    made, [report] = sinks.all_of([], [Callback("langfuse"), Callback("otel")], {})
+    assert [one.name for one in made] == ["otel"]
+    assert "LANGFUSE_PUBLIC_KEY" in report
+    with pytest.raises(Complaint):
+        sinks.all_of(["langfuse"], [], {})

@@ -117,7 +117,9 @@ async def embedded(config: Config, settings: UpSettings, reloader: Reloader | No
     if settings.secret is None:
         settings.secret = SecretStr(_secret(data / "secret"))
     environ = config.environ(os.environ)
-    sinks = all_of(settings.request_log, config.callbacks, environ, settings.webhook_secret)
+    sinks, reports = all_of(settings.request_log, config.callbacks, environ, settings.webhook_secret)
+    for report in reports:
+        structlog.get_logger("warren").warning(report)
     broker = MemoryBroker()
     async with (
         SqliteStore.open(data / "warren.db") as store,

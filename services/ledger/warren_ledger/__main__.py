@@ -44,7 +44,10 @@ def _sinks(settings: LedgerSettings) -> list[Sink]:
     if settings.config is not None:
         config = configuration.load(settings.config)
         callbacks, environ = config.callbacks, config.environ(environ)
-    return sinks.all_of(settings.request_log, callbacks, environ, settings.webhook_secret)
+    made, reports = sinks.all_of(settings.request_log, callbacks, environ, settings.webhook_secret)
+    for report in reports:
+        structlog.get_logger("warren.ledger").warning(report)
+    return made
 
 
 if __name__ == "__main__":
