@@ -223,3 +223,13 @@ def test_what_is_allowed_again_is_said_by_the_dialect() -> None:
     asked: dict[str, Any] = {"tools": [FUNCTION], "reasoning": {"effort": "low"}}
     assert refused(drop=False, facts=narrow, **asked) is not None
     assert called(drop=False, facts=narrow, allow=("tools", "reasoning_effort"), **asked) == (asked, ())
+
+
+def test_what_the_request_does_not_say_the_configuration_says() -> None:
+    endpoint = Endpoint(
+        "d", "p", "m", "http://nowhere", Plain(), remembers=False, headers={}, drops=True, parameters=COLUMN,
+        defaults={"temperature": 0.2, "reasoning": {"effort": "low"}, "user": "u"},
+    )  # fmt: skip
+    made, _, lost = dropping.call(endpoint, Conversation({"input": "hi", "temperature": 1}, ITEMS))
+    assert (made.body["temperature"], made.body["reasoning"]) == (1, {"effort": "low"})
+    assert lost == ("user",)

@@ -14,6 +14,7 @@ from warren.config import UNDROPPABLE
 from warren.errors import InvalidRequest
 from warren.naming import CHATS
 from warren.objects import Item
+from warren.requests.defaults import laid_under
 from warren_worker.admission import given, surplus
 from warren_worker.dialect import Call, Conversation
 from warren_worker.parameters import NAMES
@@ -29,7 +30,7 @@ def call(endpoint: Endpoint, conversation: Conversation) -> tuple[Call, Conversa
     Raises:
         InvalidRequest: as `Dialect.call`, for what must not be left out.
     """
-    asked = _Asked(conversation.request)
+    asked = _Asked(laid_under(endpoint.defaults, conversation.request) if endpoint.defaults else conversation.request)
     around = asked.taken_around(endpoint.raw)
     asked.lose([(path, True) for name in endpoint.unwanted for path in asked.places(name)])
     if endpoint.facts.reasoning == "none" and (asked.left.get("reasoning") or {}).get("effort") == "none":

@@ -11,6 +11,7 @@ from warren.config import Deployment, Params, Secret
 from warren.contracts import Usage
 from warren.costs import Bill, Prices, Served
 from warren.errors import UpstreamAuth, UpstreamUnreachable
+from warren.requests.defaults import defaults
 from warren_worker import facts as known
 from warren_worker import parameters
 from warren_worker.credentials import Credential
@@ -125,6 +126,8 @@ class Endpoint:
     query: str = ""
     body: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Laid over every request's body."""
+    defaults: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What is asked for where the request does not say."""
     parameters: Mapping[str, Treatment] = field(default_factory=dict)
     """What becomes of each parameter here."""
     facts: Facts = field(default_factory=Facts)
@@ -190,6 +193,7 @@ def endpoint(
         credential=site.credential,
         query=site.query,
         body=params.extra_body,
+        defaults=defaults(params.model_extra),
         parameters=table,
         facts=facts,
         most_input=deployment.info.max_input_tokens,

@@ -26,7 +26,7 @@ from warren.compatible import ROWS
 from warren.config import calling, reading, ruling
 from warren.config.reading import Source
 from warren.config.sections import Entry, File
-from warren.config.unknown import UNDROPPABLE, unknown, wrong_price
+from warren.config.unknown import UNDROPPABLE, unknown, wrong_default, wrong_price
 from warren.deployments import WILD, Deployment
 from warren.located import dotted
 from warren.params import Info, Params, Secret
@@ -148,7 +148,7 @@ def _config(source: Source, environ: Mapping[str, str]) -> Config:
             raise source.complaint(where, f"{variable} is not set") from None
         message = "is missing" if problem["type"] == "missing" else str(problem["msg"]).removeprefix("Value error, ")
         raise source.complaint(where, message) from None
-    if (wrong := wrong_price(file)) is not None:
+    if (wrong := wrong_price(file) or wrong_default(file)) is not None:
         raise source.complaint(*wrong)
     idle = list(unknown(file))
     reports = [f"{source.place(where)}: {dotted(where)} {ruling.NO_EFFECT}" for where in idle]

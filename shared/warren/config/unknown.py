@@ -3,11 +3,14 @@
 import re
 from collections.abc import Iterator
 
-from warren import naming, price_keys
+from pydantic_core import to_json
+
+from warren import naming, price_keys, requests
 from warren.config.sections import File
+from warren.errors import InvalidRequest
 from warren.located import Where
 from warren.params import Params, Strict
-from warren.requests import CreateResponse
+from warren.requests import CreateResponse, defaults
 
 UNDROPPABLE = frozenset({"model", "input", "instructions", "previous_response_id", "conversation"})
 """What no `additional_drop_params` leave out: what is said, and whose it is."""
@@ -24,7 +27,11 @@ def unknown(file: File) -> Iterator[Where]:
     for index, entry in enumerate(file.model_list):
         at = ("model_list", index)
         yield from _extra(at, entry)
-        yield from _unpriced((*at, "litellm_params"), entry.litellm_params)
+        yield from (
+            where
+            for where in _unpriced((*at, "litellm_params"), entry.litellm_params)
+            if defaults.path(str(where[-1])) is None
+        )
         yield from ((*at, "litellm_params", *where) for where in _unsaid(entry.litellm_params))
         yield from _unpriced((*at, "model_info"), entry.model_info)
 
@@ -46,6 +53,19 @@ def _unsaid(params: Params) -> Iterator[Where]:
             top = _TOP.split(naming.CHATS.get(name, name))[0]
             if top not in known or (key == "additional_drop_params" and top in UNDROPPABLE):
                 yield key, at
+
+
+def wrong_default(file: File) -> tuple[Where, str] | None:
+    """Where a default is none that a request could have, and why."""
+    for index, entry in enumerate(file.model_list):
+        for key, value in (entry.litellm_params.model_extra or {}).items():
+            if not (default := defaults.defaults({key: value})):
+                continue
+            try:
+                requests.create(to_json({"model": "m", "input": "x", **default}))
+            except InvalidRequest as wrong:
+                return ("model_list", index, "litellm_params", key), wrong.message
+    return None
 
 
 def wrong_price(file: File) -> tuple[Where, str] | None:
