@@ -29,7 +29,7 @@ def agree(count: int) -> None:
 
 @pytest.mark.timeout(300)
 def test_litellm_says_the_same_or_it_is_known_why_not() -> None:
-    agree(200)
+    agree(40)
 
 
 def test_models_of_all_kinds_are_asked_about() -> None:

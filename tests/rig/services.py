@@ -130,14 +130,21 @@ class Stack:
 
     def errors(self) -> list[str]:
         """What the services complained of, with tracebacks: bugs, whatever the client saw."""
-        lines = [line for service in self.services for line in service.log.read_text().splitlines()]
-        return [line for line in lines if '"error"' in line or '"exception"' in line]
+        return [line for service in self.services for line in service.log.read_text().splitlines() if _complains(line)]
 
     def _add(self, name: str, *arguments: str, **environ: str) -> Service:
         command = [sys.executable, "-m", f"warren_{name}", *arguments]
         service = Service(name, command, {**self._environ, **environ}, self._folder)
         self.services.append(service)
         return service
+
+
+def _complains(line: str) -> bool:
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return "Traceback" in line
+    return isinstance(said, dict) and (said.get("level") in ("error", "critical") or "exception" in said)
 
 
 @contextmanager
