@@ -1,18 +1,12 @@
-"""Spans, and the trace context that travels with messages.
-
-Off unless `OTEL_EXPORTER_OTLP_ENDPOINT` (or the traces' own variable) is set; the OpenTelemetry SDK reads the rest
-of its `OTEL_*` variables by itself. Off costs next to nothing: no span is made, no header is written.
+"""Spans, and the trace context that travels with messages. Off costs next to nothing: no span is made, no header is
+written.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from opentelemetry import propagate, trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, StatusCode
 
 import warren
@@ -22,14 +16,8 @@ _TRACER = trace.get_tracer("warren", warren.__version__)
 _state = {"on": False}
 
 
-def setup(service: str, provider: TracerProvider | None = None) -> None:
-    """Switch tracing on, if the environment says where to or a provider is given (which then owns the export)."""
-    wanted = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-    if provider is None:
-        if not any(os.environ.get(name) for name in wanted):
-            return
-        provider = TracerProvider(resource=Resource.create({"service.name": service}))
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+def start(provider: TracerProvider) -> None:
+    """From now on spans are made, for this provider."""
     trace.set_tracer_provider(provider)
     _state["on"] = True
 
