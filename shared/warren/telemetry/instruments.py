@@ -50,7 +50,7 @@ TIME_PER_OUTPUT_TOKEN = Histogram(
 )  # fmt: skip
 FLIGHTS = UpDown("gateway", "warren.flights", "{request}", "Requests for a response under way.", _MODE)
 REFUSALS = Counter(
-    "gateway", "warren.refusals", "{request}", "Requests for a response that were refused before a job was posted.", _CODE
+    "gateway", "warren.refusals", "{request}", "Requests for a response refused before a job was posted.", _CODE
 )  # fmt: skip
 RESUMES = Counter("gateway", "warren.resumes", "{gap}", "Gaps in what a worker sent, which it was asked to send again.")
 INTERRUPTIONS = Counter(
@@ -190,7 +190,7 @@ RESERVATIONS = Gauge(
 )  # fmt: skip
 BUDGET_USED = Gauge(
     "ledger", "warren.budget.used", "1",
-    "What is spent and held of a budget, 1 being all of it: of `global`, or of a deployment by its id. Take the maximum.",
+    "What is spent and held of a budget, 1 being all of it: of `global`, or a deployment by its id. Take the maximum.",
     "warren.budget",
 )  # fmt: skip
 SINKS_PENDING = Gauge(

@@ -70,9 +70,8 @@ async def told(service: str, instance: str, settings: Settings, *parts: Service)
     if wanted:
         readers.append(PeriodicExportingMetricReader(_Pushed(OTLPMetricExporter(), ours)))
     provider = sdk.MeterProvider(readers, resource=resource, shutdown_on_exit=False)
-    SWITCH.on = True
     async with AsyncExitStack() as stack:
-        stack.callback(setattr, SWITCH, "on", False)
+        stack.enter_context(SWITCH.turned())
         stack.push_async_callback(asyncio.to_thread, provider.shutdown, _LEAVING)
         _observe(provider.get_meter("warren", warren.__version__), ours)
         stack.enter_context(instruments.DROPPED.told(lambda: [(number, what) for what, number in _dropped.items()]))
