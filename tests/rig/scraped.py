@@ -19,7 +19,7 @@ class Scraped:
 
     @classmethod
     async def of(cls, url: str) -> "Scraped":
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             answer = await client.get(url)
         assert answer.status_code == 200, answer.text
         assert answer.headers["content-type"].startswith("text/plain")
