@@ -73,8 +73,9 @@ types: setup
 bench: setup ## measure requests, streams and latency against a fake upstream; ARGS are its flags
 	@exec $(BIN)/python -m bench $(ARGS)
 
-docs: setup ## write docs/providers.md anew from the tables of providers, parameters and models
+docs: setup ## write docs/providers.md and docs/metrics.md anew from the tables that they show
 	@$(BIN)/python -m warren_worker.page >docs/providers.md.new && mv docs/providers.md.new docs/providers.md
+	@$(BIN)/python -m warren.telemetry.page >docs/metrics.md.new && mv docs/metrics.md.new docs/metrics.md
 
 lock: setup ## write requirements.lock anew from the pyproject.toml files, and the lock of the oracle of prices
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --group dev --python-version 3.11 \
