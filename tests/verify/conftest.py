@@ -56,7 +56,7 @@ class Fleet:
 @pytest.fixture
 async def fleet(broker: RabbitMQ, database: Mongod, upstream: FakeProvider, tmp_path: Path) -> AsyncIterator[Fleet]:
     url = f"{database.url}verify_{uuid4().hex[:8]}"
-    with stack(broker.url, url, models(upstream.url, *MODELS), tmp_path) as services:
+    with stack(broker.url, url, models(upstream.url, *MODELS), tmp_path, WARREN_METRICS_PORT="0") as services:
         made = Fleet(services, upstream, broker, database)
         for _ in range(2):
             made.ledgers.append(await services.ledger())

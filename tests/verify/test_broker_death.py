@@ -5,6 +5,7 @@ import asyncio
 import httpx
 import pytest
 
+from tests.rig.scraped import Scraped
 from tests.verify.conftest import Fleet, client, crowd, stored, under_way
 
 pytestmark = pytest.mark.anyio
@@ -64,3 +65,7 @@ async def test_connections_that_are_closed_time_and_again_lose_nothing(fleet: Fl
                 assert asked.whole(40)
                 await stored(http, fleet.urls[0], asked)
                 assert asked.ended - asked.began < 15
+    told = [await Scraped.of(await service.metrics()) for service in (*fleet.gateways, *fleet.workers)]
+    assert [seen.value("warren_bus_connected") for seen in told] == [1] * 4
+    for name in ("warren_resumes_total", "warren_redeliveries_total"):
+        assert sum(seen.value(name) for seen in told) > 0, name
