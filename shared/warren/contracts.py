@@ -276,6 +276,8 @@ class Job(Message):
     knobs: Knobs = Field(default_factory=Knobs)
     walked: Walked | None = None
     """Where to go on, of a job that was handed over; None: at the beginning of the plan."""
+    called: str = ""
+    """The span of the call that was made last, of a job that was handed over: a `traceparent`."""
 
     @property
     def request(self) -> bytes:
@@ -305,6 +307,8 @@ class Head(Contract):
     fallbacks: int = 0
     api_base: str | None = None
     """Where the deployment is."""
+    error: str | None = None
+    """Our code for what went wrong, in the last part of what did."""
 
 
 class Flag(IntFlag):

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 import warren
+from warren import telemetry
 from warren.errors import NotFound, WarrenError
 from warren_gateway import openapi
 from warren_gateway.auth import authenticated, mastered
@@ -32,6 +33,7 @@ from warren_gateway.routes import (
     spenders,
     websocket,
 )
+from warren_gateway.traced import Traced
 
 log = structlog.get_logger("warren.gateway")
 
@@ -66,6 +68,7 @@ def build(gateway: Gateway) -> FastAPI:
     app.add_exception_handler(WarrenError, _failed)
     app.add_exception_handler(HTTPException, _no_such_route)
     app.add_middleware(_Stamp)
+    app.add_middleware(Traced)
     return app
 
 
@@ -76,6 +79,7 @@ def failure(error: WarrenError) -> Response:
 
 def _failed(_request: Request, error: Exception) -> Response:
     assert isinstance(error, WarrenError)
+    telemetry.fail(error)
     return failure(error)
 
 
@@ -83,6 +87,7 @@ def _no_such_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = f"Invalid URL ({request.method} {request.scope['path']})"
     answer = failure(NotFound(message, status=error.status_code if error.status_code in (404, 405) else 404))
+    telemetry.fail("not_found", status=answer.status_code)
     answer.headers.update(error.headers or {})  # what may be done instead
     return answer
 
@@ -122,6 +127,7 @@ class _Stamp:
             pass  # in the middle of its request; there is nobody to answer
         except Exception:
             log.exception("request failed", request_id=request_id.decode())
+            telemetry.fail("server_error")
             if begun:
                 raise
             await failure(WarrenError("The server had an error while processing your request."))(

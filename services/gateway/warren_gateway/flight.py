@@ -9,6 +9,8 @@ from collections import deque
 from enum import Enum, auto
 from typing import Literal
 
+from opentelemetry.trace import INVALID_SPAN, Span
+
 from warren.contracts import Flag, Head, Part
 from warren.errors import WarrenError
 
@@ -68,6 +70,10 @@ class Flight:
         self.sent: list[bytes] = []
         self.error: WarrenError | None = None
         self.overrun = False
+        self.shown_at: float | None = None
+        """When it first showed model output."""
+        self.span: Span = INVALID_SPAN
+        """That tells of it."""
         self._kept = 0
         self._largest = 0
         self._doubted_at: float | None = None
@@ -96,6 +102,8 @@ class Flight:
         self.number += 1
         self.lacking_since = None
         self._show(part, data)
+        if self.latched and self.shown_at is None:
+            self.shown_at = now
         return Taken.YES
 
     def claim(

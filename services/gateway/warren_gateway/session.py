@@ -26,6 +26,7 @@ from warren_gateway.frames import Memory
 from warren_gateway.gateway import Gateway
 from warren_gateway.orders import Order
 from warren_gateway.server import LEAVING
+from warren_gateway.traced import beginning
 
 log = structlog.get_logger("warren.gateway")
 
@@ -126,7 +127,11 @@ class Session:
             previous = frames.given(message, "previous_response_id")
             name = frames.lane(message)
             made = await creating.reading(partial(frames.order, message=message, model=self._model), data)
-            read, good = await self._run(made, name)
+            parent, links = beginning(self._socket, trusted=self._gateway.trusts_traceparent)
+            with telemetry.span(
+                f"response.create {ROUTE}", SpanKind.SERVER, parent, links=links, route=ROUTE, protocol="websocket"
+            ):
+                read, good = await self._run(made, name)
         except WarrenError as error:
             good = False
             await self._say(frames.refusal(error, name))
@@ -159,8 +164,8 @@ class Session:
             before = await self._history(memory)
         ready = await creating.prepare(self._gateway, self._account, made, before=before, stream=True)
         ready = await admit(self._gateway, self._socket, made.wanted, ready)
-        with telemetry.span("response.create", SpanKind.SERVER, response_id=ready.job.response_id):
-            flight = await creating.launch(self._gateway, ready)
+        telemetry.say(model=made.wanted.model, previous_response_id=made.wanted.previous_response_id)
+        flight = await creating.launch(self._gateway, ready)
         try:
             last = await self._show(flight, name)
         finally:

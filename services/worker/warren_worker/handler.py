@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppres
 from time import monotonic, time
 
 import structlog
-from opentelemetry.trace import SpanKind
 
 from warren import telemetry
 from warren.bus import LEDGER_WRITE, RESUME, Bus, Delivery
@@ -119,8 +118,7 @@ class Worker:
         ended = asyncio.Event()
         self._taken[job.response_id] = ended, job.handed
         try:
-            with telemetry.span("run job", SpanKind.CONSUMER, delivery.headers, redelivered=delivery.redelivered):
-                await self._take(job, again=delivery.redelivered or job.again or job.handed is not None)
+            await self._take(job, again=delivery.redelivered or job.again or job.handed is not None)
         finally:
             del self._taken[job.response_id]
             ended.set()
@@ -213,6 +211,7 @@ class Worker:
 
     async def _take(self, job: Job, *, again: bool) -> None:
         attempt = self._attempts[job.response_id] = attempt_id()
+        telemetry.say(response_id=job.response_id, attempt=attempt, account=job.account, again=again)
         stream = self._open(job, attempt)
         try:
             if time() >= job.deadline and not job.detached:
@@ -263,6 +262,9 @@ class Worker:
         """Whether this attempt may run, and from where on; if not, whoever waits is told the end, if there is one."""
         leave = await claim(self._bus, job, stream.attempt)
         stream.sequence = leave.sequence
+        telemetry.event(
+            "claimed" if leave.verdict == "run" else "fenced", verdict=leave.verdict, sequence=leave.sequence
+        )
         if leave.verdict == "abandoned":
             # If an earlier attempt ended it, that outcome came first and stands.
             await refuse(self._bus, job, stream, None)

@@ -8,7 +8,7 @@ from time import time
 import structlog
 from pydantic_core import from_json, to_json
 
-from warren import ids, objects
+from warren import ids, objects, telemetry
 from warren.bus import Bus
 from warren.contracts import Job, Outcome
 from warren.deployments import Deployment
@@ -84,7 +84,9 @@ class Run:
             conversation=job.conversation,
             before=job.before,
         )
-        self._calls = Calls(upstream, stream.attempt, job.deadline)
+        self._calls = Calls(upstream, stream.attempt, job.deadline, job.account)
+        self._calls.latest = telemetry.remote(job.called)
+        self._span = telemetry.current()
         self._voice = Voice(job, stream, bus.address, self._calls)
         self._begun = sequence > 0
         self._compaction: Item | None = None
@@ -92,6 +94,10 @@ class Run:
         self._used = False
         """Whether somebody may have said something into it."""
         self._task: asyncio.Task[None] | None = None
+        self._group: str | None = None
+        """That was asked last."""
+        self._failed: WarrenError | None = None
+        """What became of that."""
         self.cancelled = False
 
     @property
@@ -133,6 +139,7 @@ class Run:
         if not self.cancelled and self._assembler.response["status"] == "in_progress":
             self.cancelled = True
             self.stream.superseded = superseded
+            telemetry.event("fenced" if superseded else "cancel", self._span)
             if self._task is not None:
                 self._task.cancel()
 
@@ -173,17 +180,30 @@ class Run:
                 walk.unable(unusable, time())
                 continue
             self._voice.asks(endpoint, walk)
+            self._tried(walk, endpoint)
             self._used = True
             try:
                 return await self._try(endpoint, walk.target.overrides)
             except Limited as full:
                 walk.unable(full, time())
             except WarrenError as error:
+                self._failed = error
                 if self._seen:
                     raise
                 called = len(self._calls.made) > made
                 status = self._calls.made[-1].status if called else None
                 walk.failed(error, time(), status=status, called=called)
+
+    def _tried(self, walk: Walk, endpoint: Endpoint) -> None:
+        """Somebody is asked; if others were before, a trace tells why it is not them."""
+        if not telemetry.on():
+            return
+        group = walk.key
+        if self._failed is not None:
+            self._calls.again = "retry" if group == self._group else "fallback"
+            code = telemetry.code_of(self._failed)
+            telemetry.event(self._calls.again, self._span, error=code, deployment=endpoint.deployment, group=group)
+        self._group = group
 
     async def _hand_over(self, to: Deployment, walk: Walk) -> None:
         """Let another worker go on, if it is not for this one to ask this deployment.
@@ -193,7 +213,8 @@ class Run:
         """
         if self._handing is not None and self._handing.elsewhere(to.provider):
             request, response = self._inputs.request, self._assembler.response
-            await self._handing.over(to.provider, walk.walked, self._calls.made, request, response)
+            called = telemetry.traceparent(self._calls.latest)
+            await self._handing.over(to.provider, walk.walked, self._calls.made, request, response, called=called)
             raise HandedOver
 
     def _walk(self) -> Walk:
@@ -318,6 +339,7 @@ class Run:
         if self._background:
             self._begin()
         events = self._assembler.fail(error)
+        telemetry.fail(error, self._span)
         await self._record(error)
         if self._background or (self.job.stream and self._begun):
             self._end(events)
@@ -335,6 +357,7 @@ class Run:
         if self.job.detached:
             await self.stream.emptied()  # whatever dies from here on, the log lacks nothing but its end
         self._calls.tell(self._assembler.response)
+        self._tell()
         outcome = Outcome.of(
             self.job,
             self._inputs.request,
@@ -350,6 +373,21 @@ class Run:
         )
         # Who sees a refusal may try again at once with the same Idempotency-Key: it must be free by then.
         await record(self._bus, outcome, called=self.job.detached and error is not None)
+
+    def _tell(self) -> None:
+        """A trace tells how it ended."""
+        if telemetry.on():
+            telemetry.say(
+                self._span,
+                status=self._assembler.response["status"],
+                deployment=self._voice.deployment,
+                group=self._group,
+                attempts=len(self._calls.made),
+                cost=self._calls.cost,
+                stream=self.job.stream,
+                conversation_id=self.job.conversation,
+                previous_response_id=self._request.get("previous_response_id"),
+            )
 
 
 def attempt_id() -> str:

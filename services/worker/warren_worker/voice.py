@@ -22,6 +22,8 @@ class Voice:
     def __init__(self, job: Job, stream: Stream, worker: str, calls: Calls) -> None:
         self.deployment: str | None = None
         self._walk: Walk | None = None
+        self._error: str | None = None
+        """With which it ended."""
         self._api_base: str | None = None
         self._job = job
         self._stream = stream
@@ -65,9 +67,9 @@ class Voice:
 
     def end(self, events: list[Event], response: Item, *, shown: bool) -> None:
         """The last that is said: these events, or the response itself."""
+        self._error = (response.get("error") or {}).get("code")
         if self._job.stream:
-            if self._stream.head is None:
-                self.open(200)
+            self.open(200)
             self.say(events, shown=shown, last=Flag.LAST)
         elif self._stream.gateway:
             cost = self._calls.cost
@@ -77,6 +79,7 @@ class Voice:
     def refuse(self, error: WarrenError) -> None:
         """The last that is said, where nothing was before: an HTTP error."""
         headers = {} if error.retry_after is None else {"retry-after": str(max(1, round(error.retry_after)))}
+        self._error = error.code
         self._stream.head = self._head(error.status, headers)
         self._stream.write(to_json(error.body()), flags=Flag.LAST)
 
@@ -92,6 +95,7 @@ class Voice:
             retries=0 if self._walk is None else self._walk.retries,
             fallbacks=0 if self._walk is None else self._walk.fallbacks,
             api_base=self._api_base,
+            error=self._error,
         )
 
 

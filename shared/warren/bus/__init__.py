@@ -49,6 +49,8 @@ class Delivery:
     """It may have been handled before, wholly or in part."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Trace context, as `telemetry.headers()` gave it on the other side."""
+    waited: float | None = None
+    """Seconds since it was sent, as far as clocks agree."""
 
 
 @dataclass(frozen=True, slots=True)
