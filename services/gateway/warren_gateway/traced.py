@@ -18,6 +18,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _UNTOLD = ("/health", "/ops")
 """What is asked every few seconds, by machines and by who watches them."""
+_PREFIXES = ("/openai/v1", "/v1")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
 
@@ -43,9 +44,17 @@ class Traced:
             try:
                 await self._app(scope, receive, told)
             finally:
-                if (route := getattr(scope.get("route"), "path", None)) is not None:
+                if (route := route_of(scope)) is not None:
                     span.update_name(f"{method} {route}")
                     telemetry.say(span, route=route)
+
+
+def route_of(scope: Scope) -> str | None:
+    """The template of the route that a request came by, with its prefix; None, if there is no such route."""
+    path: str | None = getattr(scope.get("route"), "path", None)
+    if path is None:
+        return None
+    return next((prefix + path for prefix in _PREFIXES if scope["path"].startswith(f"{prefix}/")), path)
 
 
 def beginning(connection: HTTPConnection, *, trusted: bool) -> tuple[dict[str, str], Iterable[Link]]:

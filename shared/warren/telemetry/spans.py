@@ -13,39 +13,42 @@ from typing import Any
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.trace import INVALID_SPAN, Link, NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode
+from opentelemetry.trace import INVALID_SPAN, Link, NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 import warren
 from warren.errors import WarrenError
 from warren.telemetry.conventions import SCHEMA_URL, named
 
-_TRACER = trace.get_tracer("warren", warren.__version__, schema_url=SCHEMA_URL)
 _W3C = TraceContextTextMapPropagator()
 """Between our services it is always this, without baggage: what a client sends along is not carried on."""
-_state = {"on": False}
+
+
+class _Making:
+    tracer: Tracer | None = None
+
+
 
 
 def start(provider: TracerProvider) -> None:
-    """From now on spans are made, for this provider."""
-    trace.set_tracer_provider(provider)
-    _state["on"] = True
+    """From now on spans are made, for this provider. It is not made known to libraries, which would add their own."""
+    _Making.tracer = provider.get_tracer("warren", warren.__version__, schema_url=SCHEMA_URL)
 
 
 def on() -> bool:
     """Whether spans are made."""
-    return _state["on"]
+    return _Making.tracer is not None
 
 
 def current() -> Span:
     """The span that we are in; one of no effect, if we are in none."""
-    return trace.get_current_span() if _state["on"] else INVALID_SPAN
+    return trace.get_current_span() if _Making.tracer is not None else INVALID_SPAN
 
 
 def headers() -> dict[str, str]:
     """The current trace context, to travel with a message."""
     carrier: dict[str, str] = {}
-    if _state["on"]:
+    if _Making.tracer is not None:
         _W3C.inject(carrier)
     return carrier
 
@@ -89,7 +92,7 @@ def span(
 
     An error marks the span with its code; its message may quote a prompt, so it stays out.
     """
-    if not _state["on"]:
+    if (tracer := _Making.tracer) is None:
         yield INVALID_SPAN
         return
     context = None
@@ -97,7 +100,7 @@ def span(
         context = trace.set_span_in_context(parent)
     elif parent is not None:
         context = _W3C.extract(parent, Context())
-    with _TRACER.start_as_current_span(
+    with tracer.start_as_current_span(
         name, context, kind, named(attributes), tuple(links), record_exception=False, set_status_on_exception=False
     ) as made:
         try:
@@ -112,13 +115,13 @@ def span(
 
 def say(span: Span | None = None, **attributes: Any) -> None:
     """Add to a span, or to the current one."""
-    if _state["on"]:
+    if _Making.tracer is not None:
         (span or current()).set_attributes(named(attributes))
 
 
 def event(name: str, span: Span | None = None, *, at: float | None = None, **attributes: Any) -> None:
     """Something happened in a span, or in the current one: now, or when the monotonic clock stood `at`."""
-    if _state["on"]:
+    if _Making.tracer is not None:
         when = None if at is None else time_ns() - int((monotonic() - at) * 1e9)
         (span or current()).add_event(name, named(attributes), when)
 
@@ -127,7 +130,7 @@ def fail(error: Exception | str, span: Span | None = None, *, status: int | None
     """A span, or the current one, ended with this error, or its code. It failed, if that was not the caller's fault, as
     the HTTP status says, or if it was a call of `ours`.
     """
-    if not _state["on"]:
+    if _Making.tracer is None:
         return
     span = span or current()
     span.set_attributes(named({"error": error if isinstance(error, str) else code_of(error)}))
