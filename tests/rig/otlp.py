@@ -112,12 +112,12 @@ def by_grpc() -> Iterator[Collector]:
     collector = Collector()
 
     class Service(trace_service_pb2_grpc.TraceServiceServicer):
-        def Export(self, request: Any, context: Any) -> ExportTraceServiceResponse:
+        def Export(self, request: Any, context: Any) -> ExportTraceServiceResponse:  # noqa: N802 - as the protocol has it
             collector.take(request.SerializeToString())
             return ExportTraceServiceResponse()
 
     server = grpc.server(ThreadPoolExecutor(2))
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(Service(), server)
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(Service(), server)  # type: ignore[no-untyped-call]
     collector.url = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
     try:

@@ -1,4 +1,4 @@
-"""What was asked and answered, in a span: of accounts that the settings name, where the convention's variable says so."""
+"""What was asked and answered, in a span: of accounts that the settings name, if the convention's variable says so."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence

@@ -28,8 +28,6 @@ class _Making:
     tracer: Tracer | None = None
 
 
-
-
 def start(provider: TracerProvider) -> None:
     """From now on spans are made, for this provider. It is not made known to libraries, which would add their own."""
     _Making.tracer = provider.get_tracer("warren", warren.__version__, schema_url=SCHEMA_URL)
