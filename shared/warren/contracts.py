@@ -308,7 +308,9 @@ class Head(Contract):
     api_base: str | None = None
     """Where the deployment is."""
     error: str | None = None
-    """Our code for what went wrong, in the last part of what did."""
+    """Our code for what went wrong, in the last part."""
+    output_tokens: int | None = None
+    """What was used by the answer, in the last part."""
 
 
 class Flag(IntFlag):

@@ -69,9 +69,9 @@ class Flight:
         """It is being ended from here."""
         self.sent: list[bytes] = []
         self.error: WarrenError | None = None
+        self.first_at: float | None = None
+        """When the first output of the model came."""
         self.overrun = False
-        self.shown_at: float | None = None
-        """When it first showed model output."""
         self.span: Span = INVALID_SPAN
         """That tells of it."""
         self._kept = 0
@@ -101,9 +101,9 @@ class Flight:
             return Taken.OLD
         self.number += 1
         self.lacking_since = None
+        if self.first_at is None and part.flags & Flag.CONTENT:
+            self.first_at = now
         self._show(part, data)
-        if self.latched and self.shown_at is None:
-            self.shown_at = now
         return Taken.YES
 
     def claim(

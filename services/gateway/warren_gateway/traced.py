@@ -79,10 +79,10 @@ def landed(flight: Flight) -> None:
     span = flight.span
     if not span.is_recording():
         return
-    if flight.shown_at is not None:
-        telemetry.event("first_chunk", span, at=flight.shown_at)
+    if flight.first_at is not None:
+        telemetry.event("first_chunk", span, at=flight.first_at)
         if isinstance(span, ReadableSpan):
-            telemetry.say(span, time_to_first_token=age(span, flight.shown_at))
+            telemetry.say(span, time_to_first_token=age(span, flight.first_at))
     answered(flight.head, span)
     if flight.error is not None:
         telemetry.fail(flight.error, span)

@@ -22,8 +22,6 @@ class Voice:
     def __init__(self, job: Job, stream: Stream, worker: str, calls: Calls) -> None:
         self.deployment: str | None = None
         self._walk: Walk | None = None
-        self._error: str | None = None
-        """With which it ended."""
         self._api_base: str | None = None
         self._job = job
         self._stream = stream
@@ -67,23 +65,33 @@ class Voice:
 
     def end(self, events: list[Event], response: Item, *, shown: bool) -> None:
         """The last that is said: these events, or the response itself."""
-        self._error = (response.get("error") or {}).get("code")
         if self._job.stream:
-            self.open(200)
+            self._stream.head = self._head(200, response=response)
             self.say(events, shown=shown, last=Flag.LAST)
         elif self._stream.gateway:
             cost = self._calls.cost
-            self._stream.head = self._head(200, {} if cost is None else {"x-warren-response-cost": digits(cost)})
+            told = {} if cost is None else {"x-warren-response-cost": digits(cost)}
+            self._stream.head = self._head(200, told, response=response)
             self._stream.write(to_json(response, inf_nan_mode="null"), flags=Flag.LAST)
 
     def refuse(self, error: WarrenError) -> None:
         """The last that is said, where nothing was before: an HTTP error."""
         headers = {} if error.retry_after is None else {"retry-after": str(max(1, round(error.retry_after)))}
-        self._error = error.code
-        self._stream.head = self._head(error.status, headers)
+        self._stream.head = self._head(error.status, headers, error=error.code)
         self._stream.write(to_json(error.body()), flags=Flag.LAST)
 
-    def _head(self, status: int | None, headers: Mapping[str, str] | None = None) -> Head:
+    def _head(
+        self,
+        status: int | None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        error: str | None = None,
+        response: Item | None = None,
+    ) -> Head:
+        """`error`, or `response`: how it ended."""
+        usage = None if response is None else response.get("usage")
+        if response is not None and response.get("error") is not None:
+            error = response["error"].get("code")
         return Head(
             status=status,
             headers=dict(headers or {}),
@@ -95,7 +103,8 @@ class Voice:
             retries=0 if self._walk is None else self._walk.retries,
             fallbacks=0 if self._walk is None else self._walk.fallbacks,
             api_base=self._api_base,
-            error=self._error,
+            error=error,
+            output_tokens=None if usage is None else usage.get("output_tokens"),
         )
 
 
