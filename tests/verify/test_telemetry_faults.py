@@ -50,9 +50,9 @@ async def test_no_collector_makes_a_request_slower(upstream: int, tmp_path: Path
         p99: dict[str, list[float]] = {name: [] for name in served}
         for number in range(-1, ROUNDS):  # the first is for getting warm
             for name in sorted(served, key=lambda name: hash((name, number))):
-                seen = await _load(served[name][1])
+                took = await _load(served[name][1])
                 if number >= 0:
-                    p99[name].append(seen)
+                    p99[name].append(took)
         for name, (service, _) in served.items():
             began = monotonic()
             await service.stop()

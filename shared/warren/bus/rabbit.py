@@ -129,7 +129,7 @@ class RabbitBus:
 
     async def send(self, to: str, message: Message, *, timeout: float = 10.0) -> None:
         with self._sending(to, message, "publish") as headers:
-            properties = Basic.Properties(delivery_mode=_PERSISTENT, headers={**headers})
+            properties = Basic.Properties(delivery_mode=_PERSISTENT, headers={**headers} or None)
             await self._publisher.send(to, sized(message), properties, asyncio.get_running_loop().time() + timeout)
 
     @asynccontextmanager
@@ -163,7 +163,7 @@ class RabbitBus:
         number = f"{next(self._numbers):x}"
         properties = Basic.Properties(
             delivery_mode=_PERSISTENT,
-            headers={**headers},
+            headers={**headers} or None,
             reply_to=self._address,
             correlation_id=number,
         )

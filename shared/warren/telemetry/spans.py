@@ -13,7 +13,17 @@ from typing import Any
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.trace import INVALID_SPAN, Link, NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode, Tracer
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    INVALID_SPAN_CONTEXT,
+    Link,
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    StatusCode,
+    Tracer,
+)
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 import warren
@@ -59,6 +69,8 @@ def trace_id() -> str:
 
 def remote(carrier: Mapping[str, str] | str) -> SpanContext:
     """The span that these headers, or a `traceparent` alone, are of: one that is not valid, if they are of none."""
+    if not carrier:
+        return INVALID_SPAN_CONTEXT
     if isinstance(carrier, str):
         carrier = {"traceparent": carrier}
     return trace.get_current_span(_W3C.extract(carrier, Context())).get_span_context()
@@ -104,7 +116,10 @@ def span(
         try:
             yield made
         except Exception as error:
-            fail(error, made, ours=kind is SpanKind.CLIENT)
+            if kind is SpanKind.SERVER and isinstance(error, OSError):
+                event("cancel", made)  # the client is gone
+            else:
+                fail(error, made, ours=kind is SpanKind.CLIENT)
             raise
         except asyncio.CancelledError:
             made.set_attributes(named({"error": "cancelled"}))
