@@ -12,7 +12,7 @@ from typing import Literal
 from opentelemetry.trace import INVALID_SPAN, Span
 
 from warren.contracts import Flag, Head, Part
-from warren.errors import WarrenError
+from warren.errors import Cancelled, WarrenError
 
 DOUBT = 1.5
 """Seconds that a doubted worker has to show that it lives."""
@@ -105,6 +105,15 @@ class Flight:
             self.first_at = now
         self._show(part, data)
         return Taken.YES
+
+    @property
+    def code(self) -> str | None:
+        """Our code for how it went wrong, if it did."""
+        if self.error is not None:
+            return self.error.code or "invalid_request"
+        if not self.ended and self.abandoned:
+            return Cancelled.code
+        return None if self.head is None else self.head.error
 
     def claim(
         self, attempt: str, now: float, patience: float = DOUBT, *, handed: str | None = None

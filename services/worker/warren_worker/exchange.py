@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+<<<<<<< HEAD
 from contextlib import contextmanager
+=======
+>>>>>>> main
 from decimal import Decimal
-from time import monotonic, time
+from time import time
 from typing import Any, Protocol
 
 import jsonschema_rs
@@ -24,7 +27,11 @@ from warren_worker.dialect import Call, Conversation, Counting, Reaching
 from warren_worker.media import inlined
 from warren_worker.note import Note, reported
 from warren_worker.provider import Endpoint
+<<<<<<< HEAD
 from warren_worker.traced import answered, asked, finish
+=======
+from warren_worker.refusal import quoting
+>>>>>>> main
 from warren_worker.upstream import Upstream
 
 
@@ -125,12 +132,14 @@ class Calls:
             try:
                 yield
             except WarrenError as failed:
+                failed.message = quoting.without(failed.message, _said(conversation))
                 note.error = failed
                 raise
             except asyncio.CancelledError:
                 note.error = Cancelled("Nobody wants this answer any more.")
                 raise
             finally:
+<<<<<<< HEAD
                 response = assembler.response
                 said = response["output"][note.said :]
                 self._write(note, assembler.usage, assembler.usage_source, response, said)
@@ -140,6 +149,11 @@ class Calls:
                         telemetry.event("first_chunk", span, at=note.first_event)
                     instructions = conversation.request.get("instructions")
                     content.tell(span, self._account, instructions, conversation.items, said, finish(response))
+=======
+                said = assembler.response["output"][note.said :]
+                self._write(note, assembler.usage, assembler.usage_source, assembler.response, said)
+                watch.over(self.made[-1], note.error, note.gaps)
+>>>>>>> main
 
     async def count(self, endpoint: Endpoint, dialect: Counting, conversation: Conversation) -> int | None:
         """How many tokens the provider says that this is; None if it does not say."""
@@ -167,6 +181,7 @@ class Calls:
                 with telemetry.span(f"POST {path}", SpanKind.CLIENT, deployment=endpoint.deployment):
                     answer = await self._upstream.fetch(endpoint, path, body, self._deadline, heard=note.heard)
             except WarrenError as failed:
+                failed.message = quoting.without(failed.message, quoting.content([*body.values()]))
                 note.error = failed
                 raise
             finally:
@@ -187,8 +202,7 @@ class Calls:
         async with self._upstream.ask(endpoint, call, self._deadline, note.heard) as answer:
             audience.begin()
             async for batch in answer:
-                if note.first_event is None:
-                    note.first_event = monotonic()
+                note.came()
                 made: list[Event] = []
                 try:
                     for event in batch:
@@ -221,6 +235,12 @@ def _with_answer(conversation: Conversation, assembler: Assembler) -> Conversati
     request = {**conversation.request, "input": [*objects.items(conversation.request.get("input") or []), *said]}
     kept = {**conversation.kept, **assembler.kept}
     return Conversation(request, [*conversation.items, *said], conversation.upstream_previous, kept)
+
+
+def _said(conversation: Conversation) -> Iterator[str]:
+    """All that the model is told."""
+    yield from quoting.content(conversation.request.get("instructions"))
+    yield from quoting.content(conversation.items)
 
 
 def _likely(conversation: Conversation) -> int:
