@@ -15,14 +15,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 import warren
-<<<<<<< HEAD
 from warren import telemetry
-from warren.errors import NotFound, WarrenError
-from warren_gateway import openapi
-=======
 from warren.errors import Cancelled, NotFound, WarrenError
 from warren_gateway import measured, openapi
->>>>>>> main
 from warren_gateway.auth import authenticated, mastered
 from warren_gateway.gateway import Gateway
 from warren_gateway.routes import (
@@ -87,25 +82,18 @@ def failure(error: WarrenError) -> Response:
 
 def _failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, WarrenError)
-<<<<<<< HEAD
     telemetry.fail(error)
-=======
     measured.failed(request.scope, error)
->>>>>>> main
     return failure(error)
 
 
 def _no_such_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = f"Invalid URL ({request.method} {request.scope['path']})"
-<<<<<<< HEAD
-    answer = failure(NotFound(message, status=error.status_code if error.status_code in (404, 405) else 404))
-    telemetry.fail("not_found", status=answer.status_code)
-=======
     missing = NotFound(message, status=error.status_code if error.status_code in (404, 405) else 404)
+    telemetry.fail(missing)
     measured.failed(request.scope, missing)
     answer = failure(missing)
->>>>>>> main
     answer.headers.update(error.headers or {})  # what may be done instead
     return answer
 

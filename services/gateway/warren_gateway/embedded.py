@@ -26,11 +26,7 @@ from warren.outbound import Reach
 from warren.reloading import Reloader
 from warren.settings import Complaint, Names, drained, load, run
 from warren.sinks import all_of
-<<<<<<< HEAD
-from warren.telemetry import content
-=======
-from warren.telemetry import metrics
->>>>>>> main
+from warren.telemetry import content, metrics
 from warren_gateway.run import gateway
 from warren_gateway.settings import HttpSettings, master_key
 from warren_ledger.ledger import recording

@@ -132,14 +132,10 @@ class Batcher:
                 await self._each([one], write)
 
     async def _put(self, batch: Sequence[tuple[Outcome, Waiter]]) -> None:
-<<<<<<< HEAD
-        with writing(self._store.system, [done.span for _, done in batch]):
-            answers = await until_up(lambda: self._store.put([outcome for outcome, _ in batch]))
-=======
         outcomes = [outcome for outcome, _ in batch]
-        answers = await until_up(lambda: self._stored(outcomes))
+        with writing(self._store.system, [done.span for _, done in batch]):
+            answers = await until_up(lambda: self._stored(outcomes))
         measured.recorded(outcomes, answers)
->>>>>>> main
         for (outcome, done), answer in zip(batch, answers, strict=True):
             if outcome.conversation is None and not outcome.payer.owes:
                 _settle(done, answer)

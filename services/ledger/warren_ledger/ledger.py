@@ -70,11 +70,8 @@ from warren.contracts import (
 from warren.errors import BusUnavailable, CallTimeout, InvalidRequest, LedgerUnavailable, NotFound, WarrenError
 from warren.objects import Item
 from warren.sse import DONE, encode
-<<<<<<< HEAD
-=======
-from warren.telemetry import instruments, span
+from warren.telemetry import instruments
 from warren_ledger import measured
->>>>>>> main
 from warren_ledger.batch import Batcher
 from warren_ledger.budgets import Budgets
 from warren_ledger.charging import Charging

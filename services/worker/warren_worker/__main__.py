@@ -11,11 +11,7 @@ from warren.bus.rabbit import RabbitBus
 from warren.outbound import Reach
 from warren.reloading import Reloader
 from warren.settings import Complaint, drained, load, run
-<<<<<<< HEAD
-from warren.telemetry import content
-=======
-from warren.telemetry import metrics
->>>>>>> main
+from warren.telemetry import content, metrics
 from warren_worker.handler import working
 from warren_worker.sealing import sealer
 from warren_worker.settings import WorkerSettings

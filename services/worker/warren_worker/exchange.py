@@ -2,10 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-<<<<<<< HEAD
 from contextlib import contextmanager
-=======
->>>>>>> main
 from decimal import Decimal
 from time import time
 from typing import Any, Protocol
@@ -27,11 +24,8 @@ from warren_worker.dialect import Call, Conversation, Counting, Reaching
 from warren_worker.media import inlined
 from warren_worker.note import Note, reported
 from warren_worker.provider import Endpoint
-<<<<<<< HEAD
-from warren_worker.traced import answered, asked, finish
-=======
 from warren_worker.refusal import quoting
->>>>>>> main
+from warren_worker.traced import answered, asked, finish
 from warren_worker.upstream import Upstream
 
 
@@ -118,7 +112,7 @@ class Calls:
                 with self._traced(endpoint, conversation, assembler, note):
                     return await self._read(endpoint, conversation, call, assembler, audience, note)
             finally:
-                watch.over(self.made[-1], note.error)
+                watch.over(self.made[-1], note.error, note.gaps)
 
     @contextmanager
     def _traced(
@@ -139,7 +133,6 @@ class Calls:
                 note.error = Cancelled("Nobody wants this answer any more.")
                 raise
             finally:
-<<<<<<< HEAD
                 response = assembler.response
                 said = response["output"][note.said :]
                 self._write(note, assembler.usage, assembler.usage_source, response, said)
@@ -149,11 +142,6 @@ class Calls:
                         telemetry.event("first_chunk", span, at=note.first_event)
                     instructions = conversation.request.get("instructions")
                     content.tell(span, self._account, instructions, conversation.items, said, finish(response))
-=======
-                said = assembler.response["output"][note.said :]
-                self._write(note, assembler.usage, assembler.usage_source, assembler.response, said)
-                watch.over(self.made[-1], note.error, note.gaps)
->>>>>>> main
 
     async def count(self, endpoint: Endpoint, dialect: Counting, conversation: Conversation) -> int | None:
         """How many tokens the provider says that this is; None if it does not say."""

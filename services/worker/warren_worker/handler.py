@@ -127,12 +127,7 @@ class Worker:
             waited = max(0.0, time() - job.created_at)
             instruments.QUEUE_WAIT.record(waited, OTHER if first is None else first.provider)
         try:
-<<<<<<< HEAD
-            await self._take(job, again=delivery.redelivered or job.again or job.handed is not None)
-=======
-            with telemetry.span("run job", SpanKind.CONSUMER, delivery.headers, redelivered=delivery.redelivered):
-                await self._take(job, again=again)
->>>>>>> main
+            await self._take(job, again=again)
         finally:
             del self._taken[job.response_id]
             ended.set()

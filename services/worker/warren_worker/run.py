@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from time import time
+from typing import Literal
 
 import structlog
 from pydantic_core import from_json, to_json
@@ -97,10 +98,6 @@ class Run:
         self._used = False
         """Whether somebody may have said something into it."""
         self._task: asyncio.Task[None] | None = None
-        self._group: str | None = None
-        """That was asked last."""
-        self._failed: WarrenError | None = None
-        """What became of that."""
         self.cancelled = False
 
     @property
@@ -185,18 +182,12 @@ class Run:
                 walk.unable(unusable, time())
                 continue
             self._voice.asks(endpoint, walk)
-            self._tried(walk, endpoint)
             self._used = True
             try:
                 return await self._try(endpoint, walk.target.overrides)
             except Limited as full:
                 walk.unable(full, time())
-<<<<<<< HEAD
-            except WarrenError as error:
-                self._failed = error
-=======
             except WarrenError as failed:
->>>>>>> main
                 if self._seen:
                     raise
                 error = failed
@@ -204,18 +195,6 @@ class Run:
                 status = self._calls.made[-1].status if called else None
                 walk.failed(error, time(), status=status, called=called)
 
-<<<<<<< HEAD
-    def _tried(self, walk: Walk, endpoint: Endpoint) -> None:
-        """Somebody is asked; if others were before, a trace tells why it is not them."""
-        if not telemetry.on():
-            return
-        group = walk.key
-        if self._failed is not None:
-            self._calls.again = "retry" if group == self._group else "fallback"
-            code = telemetry.code_of(self._failed)
-            telemetry.event(self._calls.again, self._span, error=code, deployment=endpoint.deployment, group=group)
-        self._group = group
-=======
     def _next(self, walk: Walk, failed: WarrenError | None) -> Step:
         """
         Raises:
@@ -226,10 +205,17 @@ class Run:
         if walk.fallbacks > fallbacks:
             why = walk.left_for
             instruments.FALLBACKS.add(walk.fallbacks - fallbacks, group, None if why is None else code(why))
+            self._goes_on("fallback", walk, step, why)
         elif walk.retries > retries and failed is not None:
             instruments.RETRIES.add(1, group, code(failed))
+            self._goes_on("retry", walk, step, failed)
         return step
->>>>>>> main
+
+    def _goes_on(self, how: Literal["retry", "fallback"], walk: Walk, step: Step, failed: WarrenError | None) -> None:
+        """A trace tells why somebody else is asked, or the same again."""
+        self._calls.again = how
+        error = None if failed is None else code(failed)
+        telemetry.event(how, self._span, error=error, deployment=step.deployment.id, group=walk.key)
 
     async def _hand_over(self, to: Deployment, walk: Walk) -> None:
         """Let another worker go on, if it is not for this one to ask this deployment.
@@ -407,7 +393,6 @@ class Run:
                 self._span,
                 status=self._assembler.response["status"],
                 deployment=self._voice.deployment,
-                group=self._group,
                 attempts=len(self._calls.made),
                 cost=self._calls.cost,
                 stream=self.job.stream,

@@ -15,21 +15,30 @@ _PORTS = {"https": 443, "http": 80}
 
 def asked(endpoint: Endpoint, request: Mapping[str, Any]) -> dict[str, Any]:
     """What is known when the call begins."""
-    place = urlsplit(endpoint.base_url)
+    host, port = _place(endpoint.base_url)
     reasoning = request.get("reasoning")
     return {
         "asks": "chat",
         "provider": conventions.provider(endpoint.provider),
         "asked_model": endpoint.model,
         "deployment": endpoint.deployment,
-        "server": place.hostname,
-        "port": place.port or _PORTS.get(place.scheme),
+        "server": host,
+        "port": port,
         "asked_stream": True,
         "max_output_tokens": request.get("max_output_tokens"),
         "temperature": request.get("temperature"),
         "top_p": request.get("top_p"),
         "reasoning_effort": reasoning.get("effort") if isinstance(reasoning, dict) else None,
     }
+
+
+def _place(url: str) -> tuple[str | None, int | None]:
+    """Host and port; what is wrong with a URL is for whoever calls it to say."""
+    try:
+        place = urlsplit(url)
+        return place.hostname, place.port or _PORTS.get(place.scheme)
+    except ValueError:
+        return None, None
 
 
 def answered(call: UpstreamCall, response: Item, upstream_id: str | None, error: WarrenError | None) -> dict[str, Any]:

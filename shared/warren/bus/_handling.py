@@ -4,14 +4,10 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Callable, Coroutine
-<<<<<<< HEAD
 from contextvars import Context
-from typing import Any
-=======
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
->>>>>>> main
 
 from warren.bus import MAX_MESSAGE, Delivery, Handler, Receiver
 from warren.contracts import Fault, Message, Undecodable, decode, encode

@@ -9,21 +9,14 @@ from math import inf
 
 from warren import ids
 from warren.bus import DELIVERY_LIMIT, LEDGER_WRITE, Delivery, Depth, Handler, Receiver, dead
-<<<<<<< HEAD
-from warren.bus._handling import Crew, attempt, log, pause, receive, sized
+from warren.bus._handling import INBOX, Crew, Operation, attempt, log, pause, place, receive, sized
 from warren.bus._tracing import processing, sending, waited
 from warren.contracts import Fault, Message, Undecodable, decode, encode
 from warren.errors import CallTimeout, Overloaded, RequestTooLarge, Unroutable
+from warren.telemetry import instruments
 
-_INBOX = "inbox."
 _SYSTEM = "memory"
 """What carries messages, as traces say it."""
-=======
-from warren.bus._handling import INBOX, Crew, Operation, attempt, log, pause, place, receive, sized
-from warren.contracts import Fault, Message, Undecodable, decode, encode
-from warren.errors import CallTimeout, Overloaded, RequestTooLarge, Unroutable
-from warren.telemetry import headers, instruments
->>>>>>> main
 
 Reply = Callable[[bytes], None]
 
@@ -201,13 +194,8 @@ class MemoryBus:
         return True
 
     async def send(self, to: str, message: Message, *, timeout: float = 10.0) -> None:  # noqa: ARG002 - nothing to wait for
-<<<<<<< HEAD
-        with sending(to, message, messaging=_SYSTEM) as headers:
+        with Operation("send", to), sending(to, message, messaging=_SYSTEM) as headers:
             self._broker.queue(to).put(Letter(sized(message), headers))
-=======
-        with Operation("send", to):
-            self._broker.queue(to).put(Letter(sized(message), headers()))
->>>>>>> main
 
     @asynccontextmanager
     async def serve(self, at: str, handler: Handler, *, limit: int = 1) -> AsyncIterator[None]:
@@ -248,17 +236,10 @@ class MemoryBus:
             box.put(Letter(body, {}))
 
     async def call(self, to: str, message: Message, *, timeout: float = 5.0) -> Message:
-<<<<<<< HEAD
-        with sending(to, message, "call", messaging=_SYSTEM) as headers:
+        with Operation("call", to), sending(to, message, "call", messaging=_SYSTEM) as headers:
             return await self._call(to, message, timeout, headers)
 
     async def _call(self, to: str, message: Message, timeout: float, headers: Mapping[str, str]) -> Message:
-=======
-        with Operation("call", to):
-            return await self._call(to, message, timeout)
-
-    async def _call(self, to: str, message: Message, timeout: float) -> Message:
->>>>>>> main
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[bytes] = loop.create_future()
 
@@ -266,13 +247,8 @@ class MemoryBus:
             if not answered.done():
                 answered.set_result(body)
 
-<<<<<<< HEAD
         letter = Letter(sized(message), headers, reply)
-        if to.startswith(_INBOX):
-=======
-        letter = Letter(sized(message), headers(), reply)
         if to.startswith(INBOX):
->>>>>>> main
             if to not in self._broker.boxes:
                 raise Unroutable("Nobody is at that address.")
             self._broker.boxes[to].put(letter)

@@ -24,17 +24,11 @@ from warren.bus._handling import INBOX, Operation, receive, sized
 from warren.bus._rabbit_consumer import Consumer
 from warren.bus._rabbit_link import Held, Link, cancellations, settle
 from warren.bus._rabbit_publisher import Publisher
-<<<<<<< HEAD
-from warren.bus._rabbit_topology import INBOX, Topology
+from warren.bus._rabbit_topology import Topology
 from warren.bus._tracing import sending
 from warren.contracts import Fault, Message, Undecodable, decode, encode
 from warren.errors import BusUnavailable, CallTimeout, Unroutable, WarrenError
-=======
-from warren.bus._rabbit_topology import Topology
-from warren.contracts import Fault, Message, Undecodable, decode, encode
-from warren.errors import BusUnavailable, CallTimeout, Unroutable, WarrenError
-from warren.telemetry import headers, instruments
->>>>>>> main
+from warren.telemetry import instruments
 
 _PERSISTENT = 2
 _PORTS = {"amqp": 5672, "amqps": 5671}
@@ -136,13 +130,8 @@ class RabbitBus:
         return all(one.channel.now for one in held)
 
     async def send(self, to: str, message: Message, *, timeout: float = 10.0) -> None:
-<<<<<<< HEAD
-        with self._sending(to, message, "publish") as headers:
+        with Operation("send", to), self._sending(to, message, "publish") as headers:
             properties = Basic.Properties(delivery_mode=_PERSISTENT, headers={**headers} or None)
-=======
-        properties = Basic.Properties(delivery_mode=_PERSISTENT, headers=dict(headers()) or None)
-        with Operation("send", to):
->>>>>>> main
             await self._publisher.send(to, sized(message), properties, asyncio.get_running_loop().time() + timeout)
 
     @asynccontextmanager
@@ -163,26 +152,14 @@ class RabbitBus:
             self._receiver = self._restored = None
 
     async def post(self, to: str, message: Message) -> None:
-<<<<<<< HEAD
+        instruments.SENT.add(1, "inbox")
         await self._publisher.drop(*self._topology.route(to), encode(message), Basic.Properties())
 
     async def call(self, to: str, message: Message, *, timeout: float = 5.0) -> Message:
-        with self._sending(to, message, "call") as headers:
+        with Operation("call", to), self._sending(to, message, "call") as headers:
             return await self._call(to, message, timeout, headers)
 
     async def _call(self, to: str, message: Message, timeout: float, headers: dict[str, str]) -> Message:
-=======
-        instruments.SENT.add(1, "inbox")
-        await self._publisher.drop(
-            *self._topology.route(to), encode(message), Basic.Properties(headers=dict(headers()) or None)
-        )
-
-    async def call(self, to: str, message: Message, *, timeout: float = 5.0) -> Message:
-        with Operation("call", to):
-            return await self._call(to, message, timeout)
-
-    async def _call(self, to: str, message: Message, timeout: float) -> Message:
->>>>>>> main
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         body = sized(message)
@@ -210,13 +187,8 @@ class RabbitBus:
         return answer
 
     async def tell(self, topic: str, message: Message) -> None:
-<<<<<<< HEAD
-        await self._publisher.drop(self._topology.events, topic, encode(message), Basic.Properties())
-=======
-        properties = Basic.Properties(headers=dict(headers()) or None)
         instruments.SENT.add(1, "events")
-        await self._publisher.drop(self._topology.events, topic, encode(message), properties)
->>>>>>> main
+        await self._publisher.drop(self._topology.events, topic, encode(message), Basic.Properties())
 
     @asynccontextmanager
     async def listen(

@@ -9,7 +9,6 @@ from pydantic_core import to_json
 
 from warren.objects import Item
 from warren.settings import Complaint
-from warren.telemetry import spans
 from warren.telemetry.conventions import CAPTURE, DETAILS, named
 
 MOST = 32 * 1024
@@ -43,11 +42,11 @@ def tell(
     span: Span, account: str, instructions: Any, asked: Sequence[Item], answered: Sequence[Item], finish: str
 ) -> None:
     """Add what was asked and answered, if that may be told."""
-    if not (spans.on() and _Allowed.places and account in _Allowed.accounts and span.is_recording()):
+    if not (_Allowed.places and account in _Allowed.accounts and span.is_recording()):
         return
     said, all_asked = _fitting(asked)
     answer, all_answered = _fitting(answered)
-    told = named(
+    shown = named(
         {
             "system_instructions": _system(instructions),
             "input_messages": to_json(said).decode(),
@@ -56,9 +55,9 @@ def tell(
         }
     )
     if "span" in _Allowed.places:
-        span.set_attributes(told)
+        span.set_attributes(shown)
     if "event" in _Allowed.places:
-        span.add_event(DETAILS, told)
+        span.add_event(DETAILS, shown)
 
 
 def _system(instructions: Any) -> str | None:
@@ -111,13 +110,13 @@ def _of(role: str, *parts: Item) -> Item:
     return {"role": "system" if role == "developer" else role, "parts": list(parts)}
 
 
-def _part(part: Item) -> Item:
+def _part(part: Any) -> Item:
     """Of pictures and files only that there are some: they would not fit."""
-    for key in ("text", "refusal"):
+    for key in ("text", "refusal") if isinstance(part, dict) else ():
         if isinstance(text := part.get(key), str):
             return {"type": "text", "content": text}
-    return {"type": str(part.get("type"))}
+    return {"type": str(part.get("type")) if isinstance(part, dict) else "unknown"}
 
 
 def _texts(parts: Any) -> Iterable[str]:
-    return (part["text"] for part in parts or () if isinstance(part.get("text"), str))
+    return (part["text"] for part in parts or () if isinstance(part, dict) and isinstance(part.get("text"), str))

@@ -14,7 +14,6 @@ from time import time_ns
 from typing import Any
 
 import structlog
-from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from opentelemetry.sdk import metrics as sdk
@@ -36,14 +35,15 @@ from prometheus_client import CollectorRegistry, start_http_server
 import warren
 from warren.settings import Complaint, Settings
 from warren.telemetry import instruments, process
+from warren.telemetry.losses import drop, dropped
 from warren.telemetry.measuring import ALL, SWITCH, Counter, Gauge, Histogram, Instrument, Labels, Service
+from warren.telemetry.otlp import Complaints, exporter
 
 log = structlog.get_logger("warren")
 
 _LEAVING = 2000.0
 """Milliseconds that the last push may take."""
 _CUMULATIVE, _DELTA = AggregationTemporality.CUMULATIVE, AggregationTemporality.DELTA
-_dropped = {"metrics": 0}
 
 
 @asynccontextmanager
@@ -68,13 +68,13 @@ async def told(service: str, instance: str, settings: Settings, *parts: Service)
     if settings.metrics_port is not None:
         readers.append(_Page(ours, registry))
     if wanted:
-        readers.append(PeriodicExportingMetricReader(_Pushed(OTLPMetricExporter(), ours)))
+        readers.append(PeriodicExportingMetricReader(_Pushed(exporter("metrics", os.environ), ours)))
     provider = sdk.MeterProvider(readers, resource=resource, shutdown_on_exit=False)
     async with AsyncExitStack() as stack:
         stack.enter_context(SWITCH.turned())
         stack.push_async_callback(asyncio.to_thread, provider.shutdown, _LEAVING)
         _observe(provider.get_meter("warren", warren.__version__), ours)
-        stack.enter_context(instruments.DROPPED.told(lambda: [(number, what) for what, number in _dropped.items()]))
+        stack.enter_context(instruments.DROPPED.told(lambda: [(number, what) for what, number in dropped().items()]))
         await stack.enter_async_context(process.watched())
         if settings.metrics_port is not None:
             url = stack.enter_context(_served(registry, settings.metrics_host, settings.metrics_port))
@@ -193,11 +193,13 @@ class _Pushed(MetricExporter):
         preferred = exporter._preferred_temporality or {}  # noqa: SLF001  # the SDK's reader looks there, too
         super().__init__(preferred, exporter._preferred_aggregation)  # noqa: SLF001
         self._exporter = exporter
+        self._complaints = Complaints()
         self._recorded = _Recorded(parts, preferred.get(sdk.Counter, _CUMULATIVE))
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> MetricExportResult:
         result = self._exporter.export(self._recorded.add(metrics_data), timeout_millis, **kwargs)
-        _dropped["metrics"] += result is not MetricExportResult.SUCCESS
+        if result is not MetricExportResult.SUCCESS:
+            drop("metrics", 1, self._complaints.latest)
         return result
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:

@@ -5,21 +5,19 @@ most of them by itself.
 """
 
 import atexit
-import logging
 import os
 import threading
 from collections.abc import Mapping, Sequence
 
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, DEFAULT_OFF
 
 import warren
-from warren.settings import Complaint
 from warren.telemetry import spans
 from warren.telemetry.losses import drop
+from warren.telemetry.otlp import Complaints, exporter
 from warren.telemetry.sampling import Recorded, Tail
 
 _WAITING = 4096
@@ -29,8 +27,6 @@ _BATCH = 128
 everybody, waiting for some milliseconds: smaller batches, shorter waits."""
 _DELAY = 1000
 """Milliseconds until a batch leaves that is not full, unless OTEL_BSP_SCHEDULE_DELAY says otherwise."""
-_LONGEST = 300
-"""Characters of a complaint."""
 _LEAVING = 2.0
 """Seconds that the end of a process waits for what is still to be told."""
 
@@ -56,27 +52,11 @@ def _provider(service: str, environ: Mapping[str, str]) -> TracerProvider | None
     if provider.sampler in (ALWAYS_OFF, DEFAULT_OFF):
         return None
     provider.sampler = Recorded(provider.sampler)
-    outbox = Outbox(_exporter(environ), environ)
+    outbox = Outbox(exporter("traces", environ), environ)
     provider.add_span_processor(outbox)
     provider.add_span_processor(Tail(outbox.put))
     atexit.register(outbox.shutdown)
     return provider
-
-
-def _exporter(environ: Mapping[str, str]) -> SpanExporter:
-    protocol = environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
-    match protocol:
-        case None | "" | "http/protobuf":
-            return OTLPSpanExporter()
-        case "grpc":
-            try:
-                from opentelemetry.exporter.otlp.proto.grpc import trace_exporter  # noqa: PLC0415 - an extra brings it
-            except ImportError:
-                raise Complaint(
-                    "OTEL_EXPORTER_OTLP_PROTOCOL is grpc, which takes the extra: pip install 'warren[otlp-grpc]'"
-                ) from None
-            return trace_exporter.OTLPSpanExporter()
-    raise Complaint(f"OTEL_EXPORTER_OTLP_PROTOCOL: {protocol!r} is not spoken here; http/protobuf and grpc are")
 
 
 class Outbox(SpanProcessor):
@@ -126,7 +106,7 @@ class _Counted(SpanExporter):
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
-        self._heard = _Heard()
+        self._complaints = Complaints()
         self.taken = 0
         self.done = 0
 
@@ -139,7 +119,7 @@ class _Counted(SpanExporter):
             result = SpanExportResult.FAILURE
         else:
             if result is not SpanExportResult.SUCCESS:
-                drop("traces", len(spans), self._heard.last)
+                drop("traces", len(spans), self._complaints.latest)
         self.done += len(spans)
         return result
 
@@ -148,17 +128,3 @@ class _Counted(SpanExporter):
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         return self._exporter.force_flush(timeout_millis)
-
-
-class _Heard(logging.Handler):
-    """What exporters complain of: several lines for every export that fails, of which one in a minute is enough."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.last = "whoever collects them does not take them"
-        logger = logging.getLogger("opentelemetry.exporter")
-        logger.addHandler(self)
-        logger.propagate = False
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.last = record.getMessage()[:_LONGEST]

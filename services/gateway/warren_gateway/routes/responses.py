@@ -42,16 +42,10 @@ async def create(request: Request) -> Response:
     prepared = await admit(gateway, request, wanted, prepared)
     asked.provider = prepared.provider
     if prepared.job.detached:
-<<<<<<< HEAD
-        return await _detached(request, gateway, wanted, prepared, key)
+        return await _detached(request, gateway, wanted, prepared, key, asked)
     telemetry.say(model=wanted.model, previous_response_id=wanted.previous_response_id)
     flight = await launch(gateway, prepared)
-=======
-        return await _detached(request, gateway, wanted, prepared, key, asked)
-    with telemetry.span("POST /v1/responses", SpanKind.SERVER, response_id=prepared.job.response_id):
-        flight = await launch(gateway, prepared)
     asked.posted(flight)
->>>>>>> main
     if prepared.job.stream:
         return await answering.stream(request, gateway.dispatch, flight, wanted.model)
     return await answering.whole(request, gateway.dispatch, flight, wanted.model)
