@@ -22,9 +22,10 @@ COPY services/worker/pyproject.toml services/worker/
 COPY services/ledger/pyproject.toml services/ledger/
 RUN case $SERVICE in \
       model) wanted="shared/pyproject.toml --extra local --extra service" ;; \
-      worker) wanted="services/worker/pyproject.toml --extra bedrock --extra vertex" ;; \
-      *) wanted=services/$SERVICE/pyproject.toml ;; \
+      worker) wanted="services/worker/pyproject.toml otlp.in --extra bedrock --extra vertex" ;; \
+      *) wanted="services/$SERVICE/pyproject.toml otlp.in" ;; \
     esac \
+ && echo opentelemetry-exporter-otlp-proto-grpc >otlp.in \
  && /tools/bin/uv pip compile -q --no-header -c requirements.lock --no-emit-package warren $wanted -o wanted.txt \
  && /tools/bin/uv pip install -q -p /app --compile-bytecode --require-hashes -c requirements.lock -r wanted.txt
 COPY shared shared

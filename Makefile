@@ -17,10 +17,10 @@ MAKEFLAGS += --no-print-directory
 # What must not be in the repository: somebody's directories, and the hosts that packages were fetched from.
 PLACES := /(root|home|work|Users|opt/(pypi|wheels))/|[p]ypi\.org/simple|python[h]osted\.|registry\.np[m]js\.
 
-.PHONY: help setup up test verify lint types bench docs lock clean
+.PHONY: help setup up test verify lint types bench docs traceshot lock clean
 
 help: ## tell what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY) ## make .venv with all that is needed, again only when requirements.lock or a pyproject.toml changed
 	@:
@@ -76,6 +76,9 @@ bench: setup ## measure requests, streams and latency against a fake upstream; A
 docs: setup ## write docs/providers.md and docs/metrics.md anew from the tables that they show
 	@$(BIN)/python -m warren_worker.page >docs/providers.md.new && mv docs/providers.md.new docs/providers.md
 	@$(BIN)/python -m warren.telemetry.page >docs/metrics.md.new && mv docs/metrics.md.new docs/metrics.md
+
+traceshot: setup ## take docs/images/trace.png anew; needs Chromium, and installs Phoenix below .venv
+	@$(BIN)/python -m tests.screens.trace
 
 lock: setup ## write requirements.lock anew from the pyproject.toml files, and the lock of the oracle of prices
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --group dev --python-version 3.11 \

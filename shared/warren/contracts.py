@@ -276,6 +276,8 @@ class Job(Message):
     knobs: Knobs = Field(default_factory=Knobs)
     walked: Walked | None = None
     """Where to go on, of a job that was handed over; None: at the beginning of the plan."""
+    called: str = ""
+    """The span of the call that was made last, of a job that was handed over: a `traceparent`."""
 
     @property
     def request(self) -> bytes:

@@ -10,6 +10,8 @@ from typing import Literal
 
 import structlog
 
+from warren.telemetry import spans
+
 _QUIET = {
     "aio_pika": logging.ERROR,
     "aiormq": logging.CRITICAL,  # prints message bodies with its errors
@@ -28,6 +30,7 @@ def setup(level: str = "info", form: Literal["auto", "json", "console"] = "auto"
     console = form == "console" or (form == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        _traced,
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -53,7 +56,7 @@ def setup(level: str = "info", form: Literal["auto", "json", "console"] = "auto"
         logging.getLogger(name).setLevel(max(least, root.level))
     structlog.configure(
         processors=[
-            *shared[:2],
+            *shared[:3],
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             shared[-1],
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
@@ -74,6 +77,13 @@ def inside() -> None:
             wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
             logger_factory=structlog.stdlib.LoggerFactory(),
         )
+
+
+def _traced(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """A line that belongs to a request names its trace."""
+    if trace_id := spans.trace_id():
+        event.setdefault("trace_id", trace_id)
+    return event
 
 
 def _without_words(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

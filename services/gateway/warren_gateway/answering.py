@@ -14,6 +14,7 @@ from warren.errors import LedgerUnavailable, WarrenError
 from warren_gateway.dispatch import Dispatch
 from warren_gateway.flight import Flight
 from warren_gateway.tail import Piece
+from warren_gateway.traced import answered
 
 log = structlog.get_logger("warren.gateway")
 
@@ -104,6 +105,8 @@ async def followed(
         return Response(status_code=GONE)
     status = piece.head.status if piece.head is not None and piece.head.status else 200
     said = headers(piece.head, model) | more
+    if piece.last:
+        answered(piece.head)
     if streams and status == 200:
         return Following(pieces, said, piece)
     await pieces.aclose()
@@ -139,6 +142,8 @@ class Following(Response):
 
 async def _sent(send: Any, piece: Piece) -> bool:
     """Whether this was the last one."""
+    if piece.last:
+        answered(piece.head)
     await send({"type": "http.response.body", "body": piece.data, "more_body": not piece.last})
     return piece.last
 

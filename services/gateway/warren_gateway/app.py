@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 import warren
+from warren import telemetry
 from warren.errors import Cancelled, NotFound, WarrenError
 from warren_gateway import measured, openapi
 from warren_gateway.auth import authenticated, mastered
@@ -33,6 +34,7 @@ from warren_gateway.routes import (
     spenders,
     websocket,
 )
+from warren_gateway.traced import Traced
 
 log = structlog.get_logger("warren.gateway")
 
@@ -69,6 +71,7 @@ def build(gateway: Gateway) -> FastAPI:
     app.add_exception_handler(WarrenError, _failed)
     app.add_exception_handler(HTTPException, _no_such_route)
     app.add_middleware(_Stamp)
+    app.add_middleware(Traced)
     return app
 
 
@@ -79,6 +82,7 @@ def failure(error: WarrenError) -> Response:
 
 def _failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, WarrenError)
+    telemetry.fail(error)
     measured.failed(request.scope, error)
     return failure(error)
 
@@ -87,6 +91,7 @@ def _no_such_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = f"Invalid URL ({request.method} {request.scope['path']})"
     missing = NotFound(message, status=error.status_code if error.status_code in (404, 405) else 404)
+    telemetry.fail(missing)
     measured.failed(request.scope, missing)
     answer = failure(missing)
     answer.headers.update(error.headers or {})  # what may be done instead
@@ -131,6 +136,7 @@ class _Stamp:
         except Exception as error:
             measured.failed(scope, error)
             log.exception("request failed", request_id=request_id.decode())
+            telemetry.fail("server_error")
             if begun:
                 raise
             await failure(WarrenError("The server had an error while processing your request."))(

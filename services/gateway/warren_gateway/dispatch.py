@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from pydantic_core import from_json
 
-from warren import events, sse
+from warren import events, sse, telemetry
 from warren.bus import LEDGER_ASK, LEDGER_WRITE, RESUME, Bus, jobs
 from warren.contracts import (
     Cancel,
@@ -40,6 +40,7 @@ from warren.errors import (
 from warren.telemetry import instruments
 from warren_gateway import ending
 from warren_gateway.flight import DOUBT, Flight, Taken
+from warren_gateway.traced import landed, launched
 
 log = structlog.get_logger("warren.gateway")
 
@@ -75,11 +76,13 @@ class Dispatch:
         """
         flight = Flight(job.response_id, job.account, stream=job.stream, deadline=job.deadline, now=monotonic())
         self._flights[job.response_id] = flight, job
+        launched(flight, stream=job.stream)
         self._spawn(self._send(flight, sent or job, provider))
         return flight
 
     def leave(self, flight: Flight) -> None:
         """The client has its answer, or is gone; then whoever works on it is told to stop."""
+        landed(flight)
         if flight.ended:
             self._forget(flight)
             return
@@ -222,7 +225,9 @@ class Dispatch:
         worker, attempt = flight.worker, flight.attempt
         now = monotonic()
         patience = RECONNECTING if now - self._restored_at < JUST_NOW else DOUBT
-        match flight.claim(claim.attempt, now, patience, handed=claim.handed):
+        said = flight.claim(claim.attempt, now, patience, handed=claim.handed)
+        telemetry.event("claim", flight.span, attempt=claim.attempt, verdict=said, instead_of=attempt)
+        match said:
             case "probe":
                 self._ask_again([flight])
                 return Claimed(verdict="hold")
@@ -240,6 +245,7 @@ class Dispatch:
         for flight in flights:
             flight.asked_at = monotonic()
             flight.asked += 1
+            telemetry.event("resume", flight.span, part=flight.number)
             wants[flight.worker].append(Want(flight.response_id, flight.attempt, flight.number))
         for worker, asked in wants.items():
             resume = Resume(reply_to=self._bus.address, wants=tuple(asked))
@@ -272,6 +278,7 @@ class Dispatch:
         if flight.ended or flight.closing:
             return
         flight.closing = True
+        telemetry.fail(error, flight.span)
         shown = flight.head is not None and flight.stream
         request = await ending.request_of(job)
         state = ending.so_far(job, request, flight.sent)

@@ -26,7 +26,7 @@ from warren.outbound import Reach
 from warren.reloading import Reloader
 from warren.settings import Complaint, Names, drained, load, run
 from warren.sinks import all_of
-from warren.telemetry import metrics
+from warren.telemetry import content, metrics
 from warren_gateway.run import gateway
 from warren_gateway.settings import HttpSettings, master_key
 from warren_ledger.ledger import recording
@@ -67,6 +67,10 @@ class UpSettings(HttpSettings):
     log_content: Names
     """Accounts of which those lines say, too, what was asked and answered."""
 
+    trace_content: Names
+    """Accounts of which traces may say what was asked and answered, separated by commas; they do so where
+    OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT says."""
+
     fetch_hosts: Names
     """Names, addresses and networks, separated by commas, that media in requests may be fetched from beside the public
     internet, where a provider wants bytes."""
@@ -82,6 +86,7 @@ def up(arguments: list[str]) -> None:
 
 async def main(settings: UpSettings, stop: asyncio.Event) -> None:
     """Serve until told to stop. The first thing served is a question of our own, so that it is known to work."""
+    content.allow(settings.trace_content)
     async with AsyncExitStack() as stack:
         config = await _config(settings, stack)
         for report in config.reports:

@@ -9,6 +9,8 @@ from collections import deque
 from enum import Enum, auto
 from typing import Literal
 
+from opentelemetry.trace import INVALID_SPAN, Span
+
 from warren.contracts import Flag, Head, Part
 from warren.errors import Cancelled, WarrenError
 
@@ -70,6 +72,8 @@ class Flight:
         self.first_at: float | None = None
         """When the first output of the model came."""
         self.overrun = False
+        self.span: Span = INVALID_SPAN
+        """That tells of it."""
         self._kept = 0
         self._largest = 0
         self._doubted_at: float | None = None

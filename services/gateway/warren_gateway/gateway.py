@@ -40,6 +40,8 @@ class Gateway:
     request_timeout: float
     background_timeout: float
     websocket_seconds: float = 3600.0
+    trusts_traceparent: bool = False
+    """Traces go on where clients say that they began."""
     board: Board = field(default_factory=Board)
     """How deployments do, as far as it is known here."""
     prices: Prices = field(default_factory=Prices)

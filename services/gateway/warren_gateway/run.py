@@ -62,6 +62,7 @@ async def gateway(
             request_timeout=settings.request_timeout,
             background_timeout=settings.background_timeout,
             websocket_seconds=settings.websocket_seconds,
+            trusts_traceparent=settings.trust_traceparent,
             board=board,
             prices=prices,
             room=Room(settings.body_memory * 1024 * 1024),

@@ -3,13 +3,13 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from time import monotonic, time
 from typing import Any
 
 import structlog
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import Span, SpanKind
 from pydantic_core import from_json
 from starlette.requests import HTTPConnection
 
@@ -26,6 +26,7 @@ from warren_gateway.frames import Memory
 from warren_gateway.gateway import Gateway
 from warren_gateway.orders import Order
 from warren_gateway.server import LEAVING
+from warren_gateway.traced import beginning
 
 log = structlog.get_logger("warren.gateway")
 
@@ -127,7 +128,8 @@ class Session:
                 previous = frames.given(message, "previous_response_id")
                 name = frames.lane(message)
                 made = await creating.reading(partial(frames.order, message=message, model=self._model), data)
-                read, good = await self._run(made, name, asked)
+                with self._traced():
+                    read, good = await self._run(made, name, asked)
         except WarrenError as error:
             good = False
             await self._say(frames.refusal(error, name))
@@ -141,6 +143,12 @@ class Session:
         if not good and self._memory is not None and previous == self._memory.response_id:
             self._memory = None  # who fails to go on sends everything anew
         return read
+
+    def _traced(self) -> AbstractContextManager[Span]:
+        """A response's own trace."""
+        parent, links = beginning(self._socket, trusted=self._gateway.trusts_traceparent)
+        name = f"response.create {ROUTE}"
+        return telemetry.span(name, SpanKind.SERVER, parent, links=links, route=ROUTE, protocol="websocket")
 
     async def _run(self, made: Order, name: str | None, asked: measured.Asked) -> tuple[bool, bool]:
         """Run it; whether its events were read, and whether it went well."""
@@ -161,8 +169,8 @@ class Session:
             before = await self._history(memory)
         ready = await creating.prepare(self._gateway, self._account, made, before=before, stream=True)
         ready = await admit(self._gateway, self._socket, made.wanted, ready)
-        with telemetry.span("response.create", SpanKind.SERVER, response_id=ready.job.response_id):
-            flight = await creating.launch(self._gateway, ready)
+        telemetry.say(model=made.wanted.model, previous_response_id=made.wanted.previous_response_id)
+        flight = await creating.launch(self._gateway, ready)
         asked.provider = ready.provider
         asked.posted(flight)
         try:

@@ -29,6 +29,10 @@ class HttpSettings(Settings):
     websocket_seconds: Annotated[float, Field(gt=0)] = 3600.0
     """Seconds after which a WebSocket takes no more requests and is closed, as at OpenAI."""
 
+    trust_traceparent: bool = False
+    """Take the traceparent header of clients for the parent of a request's trace, with its word on sampling. Else the
+    trace is a new one, and only linked to theirs."""
+
     body_memory: Annotated[int, Field(ge=32)] = 256
     """MB that large bodies of requests under way may take together; who comes when they do is told to come back."""
 

@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Seque
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, Self, TypeVar
 
+from warren import telemetry
 from warren.bus import LOGGED, Bus
 from warren.contracts import Chunks, Claim, Claimed, Logged, Message, Outcome, Recorded
 from warren_ledger import measured
 from warren_ledger.patience import until_up
 from warren_ledger.store import Store
+from warren_ledger.traced import told, writing
 
 _BYTES = 16 * 1024 * 1024
 """A batch is written without what exceeds this: it must not take longer than the store gives it."""
@@ -21,8 +23,15 @@ mongod, which flushes its journal for every batch; at rest it leaves the cores t
 
 Waits = Outcome | Claim | Chunks | None
 """None only wants to know when all before it is written."""
-Waiter = asyncio.Future[Message | None]
 One = TypeVar("One", Outcome, Chunks)
+
+
+class Waiter(asyncio.Future[Message | None]):
+    """Waits for the answer to a message, which came in this span."""
+
+    def __init__(self) -> None:
+        super().__init__(loop=asyncio.get_running_loop())
+        self.span = telemetry.current()
 
 
 class Settles(Protocol):
@@ -61,10 +70,12 @@ class Batcher:
 
     async def add(self, message: Outcome | Claim | Chunks) -> Message | None:
         """The answer to a message, once it is on disk."""
+        if isinstance(message, Outcome):
+            told(message)
         return await self._add(message)
 
     async def _add(self, message: Waits) -> Message | None:
-        done: Waiter = asyncio.get_running_loop().create_future()
+        done = Waiter()
         self._waiting.append((message, done))
         self._come.set()
         return await done
@@ -122,7 +133,8 @@ class Batcher:
 
     async def _put(self, batch: Sequence[tuple[Outcome, Waiter]]) -> None:
         outcomes = [outcome for outcome, _ in batch]
-        answers = await until_up(lambda: self._stored(outcomes))
+        with writing(self._store.system, [done.span for _, done in batch]):
+            answers = await until_up(lambda: self._stored(outcomes))
         measured.recorded(outcomes, answers)
         for (outcome, done), answer in zip(batch, answers, strict=True):
             if outcome.conversation is None and not outcome.payer.owes:

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import TypeVar
 
 import structlog
-from opentelemetry.trace import SpanKind
 from pydantic_core import from_json, to_json
 
 from warren import events, ids, objects
@@ -71,7 +70,7 @@ from warren.contracts import (
 from warren.errors import BusUnavailable, CallTimeout, InvalidRequest, LedgerUnavailable, NotFound, WarrenError
 from warren.objects import Item
 from warren.sse import DONE, encode
-from warren.telemetry import instruments, span
+from warren.telemetry import instruments
 from warren_ledger import measured
 from warren_ledger.batch import Batcher
 from warren_ledger.budgets import Budgets
@@ -170,36 +169,35 @@ class Ledger:
     async def write(self, delivery: Delivery) -> Message | None:
         """Return when it is on disk. While the store is away that takes as long as it takes: nothing is given back."""
         message = delivery.message
-        with span(f"ledger {message.kind}", SpanKind.CONSUMER, delivery.headers):
-            match message:
-                case Claim(detached=True):
-                    return await self._runs.claim(message)
-                case Outcome() | Claim() | Chunks():
-                    return await self._batcher.add(message)
-                case Open():
-                    return await self._runs.open(message, again=delivery.redelivered)
-                case CancelBackground():
-                    return await self._cancel(message)
-                case Deposit():
-                    await until_up(lambda: self._store.blobs.deposit(message))
-                    return Done()
-                case Delete():
-                    return await self._delete(message)
-                case Cooldown():
-                    await until_up(lambda: self._standing.cool(message))
-                    return Done()
-                case Checked():
-                    await until_up(lambda: self._standing.check(message))
-                    return Done()
-                case (
-                    OpenConversation() | UpdateConversation() | DeleteConversation()
-                    | AddItems() | DeleteItem() | Enter() | Leave()
-                ):  # fmt: skip
-                    return await self._conversations.write(message)
-                case Unreserve():
-                    return await until_up(lambda: self._charging.unreserve(message))
-                case AddParty() | ChangeParty() | RemoveParty():
-                    return await self._parties.write(message)
+        match message:
+            case Claim(detached=True):
+                return await self._runs.claim(message)
+            case Outcome() | Claim() | Chunks():
+                return await self._batcher.add(message)
+            case Open():
+                return await self._runs.open(message, again=delivery.redelivered)
+            case CancelBackground():
+                return await self._cancel(message)
+            case Deposit():
+                await until_up(lambda: self._store.blobs.deposit(message))
+                return Done()
+            case Delete():
+                return await self._delete(message)
+            case Cooldown():
+                await until_up(lambda: self._standing.cool(message))
+                return Done()
+            case Checked():
+                await until_up(lambda: self._standing.check(message))
+                return Done()
+            case (
+                OpenConversation() | UpdateConversation() | DeleteConversation()
+                | AddItems() | DeleteItem() | Enter() | Leave()
+            ):  # fmt: skip
+                return await self._conversations.write(message)
+            case Unreserve():
+                return await until_up(lambda: self._charging.unreserve(message))
+            case AddParty() | ChangeParty() | RemoveParty():
+                return await self._parties.write(message)
         raise InvalidRequest(f"The ledger does not write a {message.kind}.")
 
     async def answer(self, delivery: Delivery) -> Message:
@@ -209,31 +207,30 @@ class Ledger:
             LedgerUnavailable: the store does not answer.
         """
         message = delivery.message
-        with span(f"ledger {message.kind}", SpanKind.SERVER, delivery.headers):
-            match message:
-                case Locate() | Fetch():
-                    return await self._look(message)
-                case Rebuild():
-                    return await self._recall.rebuild(message)
-                case Tail():
-                    return await self._runs.tail(message)
-                case Withdraw():
-                    return await self._withdraw(message)
-                case FetchConversation() | ListConversations() | ListItems() | FetchItem():
-                    return await self._conversations.answer(message)
-                case ListInputs() | ListResponses():
-                    return await self._lists.answer(message)
-                case Reserve() | Identify() | FindParty() | ListParties():
-                    return await self._parties.answer(message)
-                case Permit() | Release():
-                    return await self._permits.answer(message)
-                case ReportSpend() | ListCharges():
-                    return await self._reports.answer(message)
-                case Turn() | Survey():
-                    standing = self._standing
-                    return await (standing.turn(message) if isinstance(message, Turn) else standing.survey())
-                case Ping():
-                    return await self._pong()
+        match message:
+            case Locate() | Fetch():
+                return await self._look(message)
+            case Rebuild():
+                return await self._recall.rebuild(message)
+            case Tail():
+                return await self._runs.tail(message)
+            case Withdraw():
+                return await self._withdraw(message)
+            case FetchConversation() | ListConversations() | ListItems() | FetchItem():
+                return await self._conversations.answer(message)
+            case ListInputs() | ListResponses():
+                return await self._lists.answer(message)
+            case Reserve() | Identify() | FindParty() | ListParties():
+                return await self._parties.answer(message)
+            case Permit() | Release():
+                return await self._permits.answer(message)
+            case ReportSpend() | ListCharges():
+                return await self._reports.answer(message)
+            case Turn() | Survey():
+                standing = self._standing
+                return await (standing.turn(message) if isinstance(message, Turn) else standing.survey())
+            case Ping():
+                return await self._pong()
         raise InvalidRequest(f"The ledger does not answer a {message.kind}.")
 
     async def bury(self, delivery: Delivery) -> None:
@@ -243,14 +240,13 @@ class Ledger:
         if not isinstance(job, Job):
             log.error("a dead letter is no job", kind=job.kind)
             return
-        with span("ledger dead job", SpanKind.CONSUMER, delivery.headers):
-            log.error("no worker could take a job", response_id=job.response_id)
-            if job.detached:
-                await self._ends.bury(job)
-                return
-            response, outcome = _failed(job)
-            await self._batcher.add(outcome)
-            await self._tell(job, response)
+        log.error("no worker could take a job", response_id=job.response_id)
+        if job.detached:
+            await self._ends.bury(job)
+            return
+        response, outcome = _failed(job)
+        await self._batcher.add(outcome)
+        await self._tell(job, response)
 
     async def _tell(self, job: Job, response: Item) -> None:
         """End it for the client, as an attempt that claims the request and has nothing to show but this."""

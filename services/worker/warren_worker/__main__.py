@@ -11,7 +11,7 @@ from warren.bus.rabbit import RabbitBus
 from warren.outbound import Reach
 from warren.reloading import Reloader
 from warren.settings import Complaint, drained, load, run
-from warren.telemetry import metrics
+from warren.telemetry import content, metrics
 from warren_worker.handler import working
 from warren_worker.sealing import sealer
 from warren_worker.settings import WorkerSettings
@@ -25,6 +25,7 @@ async def main(settings: WorkerSettings, stop: asyncio.Event) -> None:
     master_key = configuration.master_key
     for report in configuration.reports:
         lines.warning(report)
+    content.allow(settings.trace_content)
     providers = settings.providers or configuration.providers()
     if not providers:
         raise Complaint(f"{settings.config}: there is no deployment to work for")

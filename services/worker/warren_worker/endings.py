@@ -2,7 +2,7 @@
 
 from pydantic_core import from_json, to_json
 
-from warren import events, objects
+from warren import events, objects, telemetry
 from warren.bus import Bus
 from warren.contracts import Flag, Head, Job, Outcome
 from warren.errors import Interrupted, WarrenError
@@ -21,6 +21,7 @@ async def refuse(bus: Bus, job: Job, stream: Stream, error: WarrenError | None) 
     # As in a run: who sees this may try again at once with the same Idempotency-Key.
     await record(bus, outcome, called=job.detached and error is not None)
     if error is not None:
+        telemetry.fail(error)
         _say_failed(bus, job, stream, error, response)
 
 
@@ -40,10 +41,10 @@ def deliver(bus: Bus, job: Job, stream: Stream, stored: bytes) -> None:
 def _say_failed(bus: Bus, job: Job, stream: Stream, error: WarrenError, response: Item) -> None:
     """Tell the client: as an HTTP error as long as nothing has begun, as events after that."""
     if job.stream and stream.sequence:
-        stream.head = Head(status=200, worker=bus.address)
+        stream.head = Head(status=200, worker=bus.address, error=error.code)
         _say(stream, events.failure(response))
     else:
-        stream.head = Head(status=error.status, worker=bus.address)
+        stream.head = Head(status=error.status, worker=bus.address, error=error.code)
         stream.write(to_json(error.body()), flags=Flag.LAST)
 
 

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from time import time
 from typing import Any, Protocol
 
 import jsonschema_rs
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind
 from pydantic_core import from_json
 
 from warren import objects, telemetry
@@ -15,6 +16,7 @@ from warren.contracts import UpstreamCall, Usage, charge
 from warren.errors import Cancelled, InvalidRequest, UpstreamError, WarrenError
 from warren.events import Event
 from warren.objects import Item
+from warren.telemetry import content
 from warren_worker import dropping
 from warren_worker.assembler import Assembler
 from warren_worker.conversation import tokens
@@ -23,6 +25,7 @@ from warren_worker.media import inlined
 from warren_worker.note import Note, reported
 from warren_worker.provider import Endpoint
 from warren_worker.refusal import quoting
+from warren_worker.traced import answered, asked, finish
 from warren_worker.upstream import Upstream
 
 
@@ -57,15 +60,20 @@ _PAUSES = 10
 class Calls:
     """All calls of one attempt."""
 
-    def __init__(self, upstream: Upstream, attempt: str, deadline: float) -> None:
+    def __init__(self, upstream: Upstream, attempt: str, deadline: float, account: str = "") -> None:
         self.made: list[UpstreamCall] = []
         self.dropped: tuple[str, ...] = ()
         """What the latest call left out of the request."""
         self.tells_cost = False
         """Clients are told in the usage what all calls cost."""
+        self.latest: SpanContext = INVALID_SPAN_CONTEXT
+        """The span of the call that was made last: that of the next one is linked to it …"""
+        self.again = "retry"
+        """… because it is this."""
         self._upstream = upstream
         self._attempt = attempt
         self._deadline = deadline
+        self._account = account
 
     async def ask(
         self, endpoint: Endpoint, conversation: Conversation, assembler: Assembler, audience: Audience = NOBODY
@@ -101,8 +109,22 @@ class Calls:
         async with self._upstream.fleet.calling(endpoint.deployment, lambda: _likely(conversation)) as watch:
             note = Note(endpoint, conversation.request, len(assembler.response["output"]))
             try:
-                with telemetry.span(f"chat {endpoint.model}", SpanKind.CLIENT, provider=endpoint.provider):
+                with self._traced(endpoint, conversation, assembler, note):
                     return await self._read(endpoint, conversation, call, assembler, audience, note)
+            finally:
+                watch.over(self.made[-1], note.error, note.gaps)
+
+    @contextmanager
+    def _traced(
+        self, endpoint: Endpoint, conversation: Conversation, assembler: Assembler, note: Note
+    ) -> Iterator[None]:
+        """The time of one call; at its end it is written down what became of it."""
+        attributes = asked(endpoint, conversation.request) if telemetry.on() else {}
+        links = telemetry.link(self.latest, self.again)
+        with telemetry.span(f"chat {endpoint.model}", SpanKind.CLIENT, links=links, **attributes) as span:
+            self.latest = span.get_span_context()
+            try:
+                yield
             except WarrenError as failed:
                 failed.message = quoting.without(failed.message, _said(conversation))
                 note.error = failed
@@ -111,9 +133,15 @@ class Calls:
                 note.error = Cancelled("Nobody wants this answer any more.")
                 raise
             finally:
-                said = assembler.response["output"][note.said :]
-                self._write(note, assembler.usage, assembler.usage_source, assembler.response, said)
-                watch.over(self.made[-1], note.error, note.gaps)
+                response = assembler.response
+                said = response["output"][note.said :]
+                self._write(note, assembler.usage, assembler.usage_source, response, said)
+                if span.is_recording():
+                    telemetry.say(span, **answered(self.made[-1], response, assembler.upstream_id, note.error))
+                    if note.first_event is not None:
+                        telemetry.event("first_chunk", span, at=note.first_event)
+                    instructions = conversation.request.get("instructions")
+                    content.tell(span, self._account, instructions, conversation.items, said, finish(response))
 
     async def count(self, endpoint: Endpoint, dialect: Counting, conversation: Conversation) -> int | None:
         """How many tokens the provider says that this is; None if it does not say."""
@@ -138,7 +166,8 @@ class Calls:
             note = Note(endpoint, body)
             answer: Item = {}
             try:
-                answer = await self._upstream.fetch(endpoint, path, body, self._deadline, heard=note.heard)
+                with telemetry.span(f"POST {path}", SpanKind.CLIENT, deployment=endpoint.deployment):
+                    answer = await self._upstream.fetch(endpoint, path, body, self._deadline, heard=note.heard)
             except WarrenError as failed:
                 failed.message = quoting.without(failed.message, quoting.content([*body.values()]))
                 note.error = failed

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import structlog
 
+from warren import telemetry
 from warren.bus import Bus, jobs
 from warren.contracts import Job, Outcome, UpstreamCall, Walked
 from warren.errors import PublishUnknown, UpstreamUnreachable
@@ -37,11 +38,19 @@ class Handing:
         return not self._takes(provider)
 
     async def over(
-        self, provider: str, walked: Walked, calls: Sequence[UpstreamCall], request: Item, response: Item
+        self,
+        provider: str,
+        walked: Walked,
+        calls: Sequence[UpstreamCall],
+        request: Item,
+        response: Item,
+        *,
+        called: str = "",
     ) -> None:
         """Hand the job on, to where `walked` says. On return it is this attempt's no more: it must end without a word.
 
-        `calls` were made until now, for this request; they are recorded first. `response` is what it stands at.
+        `calls` were made until now, for this request; they are recorded first. `response` is what it stands at;
+        `called` as in the job.
 
         Raises:
             WarrenError: nobody takes it, or it could not be sent. This attempt may go on: if the job was sent all the
@@ -52,7 +61,8 @@ class Handing:
         if self._job.detached:
             await self._stream.emptied()  # what was logged counts, whoever goes on
         await record(self._bus, self._outcome(calls, request, response))
-        job = self._job.model_copy(update={"handed": self._stream.attempt, "walked": walked})
+        telemetry.event("handed_on", to=provider)
+        job = self._job.model_copy(update={"handed": self._stream.attempt, "walked": walked, "called": called})
         log.info("handed on", response_id=job.response_id, provider=provider, deployment=walked.plan)
         with suppress(PublishUnknown):
             await self._bus.send(jobs(provider), job)

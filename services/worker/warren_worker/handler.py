@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppres
 from time import monotonic, time
 
 import structlog
-from opentelemetry.trace import SpanKind
 
 from warren import telemetry
 from warren.bus import LEDGER_WRITE, RESUME, Bus, Delivery
@@ -128,8 +127,7 @@ class Worker:
             waited = max(0.0, time() - job.created_at)
             instruments.QUEUE_WAIT.record(waited, OTHER if first is None else first.provider)
         try:
-            with telemetry.span("run job", SpanKind.CONSUMER, delivery.headers, redelivered=delivery.redelivered):
-                await self._take(job, again=again)
+            await self._take(job, again=again)
         finally:
             del self._taken[job.response_id]
             ended.set()
@@ -226,6 +224,7 @@ class Worker:
 
     async def _take(self, job: Job, *, again: bool) -> None:
         attempt = self._attempts[job.response_id] = attempt_id()
+        telemetry.say(response_id=job.response_id, attempt=attempt, account=job.account, again=again)
         stream = self._open(job, attempt)
         try:
             if time() >= job.deadline and not job.detached:
@@ -277,6 +276,9 @@ class Worker:
         leave = await claim(self._bus, job, stream.attempt)
         instruments.FENCED.add(int(leave.verdict != "run"))
         stream.sequence = leave.sequence
+        telemetry.event(
+            "claimed" if leave.verdict == "run" else "fenced", verdict=leave.verdict, sequence=leave.sequence
+        )
         if leave.verdict == "abandoned":
             # If an earlier attempt ended it, that outcome came first and stands.
             await refuse(self._bus, job, stream, None)

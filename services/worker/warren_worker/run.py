@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from time import time
+from typing import Literal
 
 import structlog
 from pydantic_core import from_json, to_json
 
-from warren import ids, objects
+from warren import ids, objects, telemetry
 from warren.bus import Bus
 from warren.contracts import Job, Outcome
 from warren.deployments import Deployment
@@ -87,7 +88,9 @@ class Run:
             conversation=job.conversation,
             before=job.before,
         )
-        self._calls = Calls(upstream, stream.attempt, job.deadline)
+        self._calls = Calls(upstream, stream.attempt, job.deadline, job.account)
+        self._calls.latest = telemetry.remote(job.called)
+        self._span = telemetry.current()
         self._voice = Voice(job, stream, bus.address, self._calls)
         self._begun = sequence > 0
         self._compaction: Item | None = None
@@ -137,6 +140,7 @@ class Run:
             self.cancelled = True
             instruments.FENCED.add(int(superseded))
             self.stream.superseded = superseded
+            telemetry.event("fenced" if superseded else "cancel", self._span)
             if self._task is not None:
                 self._task.cancel()
 
@@ -201,9 +205,17 @@ class Run:
         if walk.fallbacks > fallbacks:
             why = walk.left_for
             instruments.FALLBACKS.add(walk.fallbacks - fallbacks, group, None if why is None else code(why))
+            self._goes_on("fallback", walk, step, why)
         elif walk.retries > retries and failed is not None:
             instruments.RETRIES.add(1, group, code(failed))
+            self._goes_on("retry", walk, step, failed)
         return step
+
+    def _goes_on(self, how: Literal["retry", "fallback"], walk: Walk, step: Step, failed: WarrenError | None) -> None:
+        """A trace tells why somebody else is asked, or the same again."""
+        self._calls.again = how
+        error = None if failed is None else code(failed)
+        telemetry.event(how, self._span, error=error, deployment=step.deployment.id, group=walk.key)
 
     async def _hand_over(self, to: Deployment, walk: Walk) -> None:
         """Let another worker go on, if it is not for this one to ask this deployment.
@@ -213,7 +225,8 @@ class Run:
         """
         if self._handing is not None and self._handing.elsewhere(to.provider):
             request, response = self._inputs.request, self._assembler.response
-            await self._handing.over(to.provider, walk.walked, self._calls.made, request, response)
+            called = telemetry.traceparent(self._calls.latest)
+            await self._handing.over(to.provider, walk.walked, self._calls.made, request, response, called=called)
             raise HandedOver
 
     def _walk(self) -> Walk:
@@ -338,6 +351,7 @@ class Run:
         if self._background:
             self._begin()
         events = self._assembler.fail(error)
+        telemetry.fail(error, self._span)
         await self._record(error)
         if self._background or (self.job.stream and self._begun):
             self._end(events)
@@ -355,6 +369,7 @@ class Run:
         if self.job.detached:
             await self.stream.emptied()  # whatever dies from here on, the log lacks nothing but its end
         self._calls.tell(self._assembler.response)
+        self._tell()
         outcome = Outcome.of(
             self.job,
             self._inputs.request,
@@ -370,6 +385,20 @@ class Run:
         )
         # Who sees a refusal may try again at once with the same Idempotency-Key: it must be free by then.
         await record(self._bus, outcome, called=self.job.detached and error is not None)
+
+    def _tell(self) -> None:
+        """A trace tells how it ended."""
+        if telemetry.on():
+            telemetry.say(
+                self._span,
+                status=self._assembler.response["status"],
+                deployment=self._voice.deployment,
+                attempts=len(self._calls.made),
+                cost=self._calls.cost,
+                stream=self.job.stream,
+                conversation_id=self.job.conversation,
+                previous_response_id=self._request.get("previous_response_id"),
+            )
 
 
 def attempt_id() -> str:

@@ -33,6 +33,10 @@ class WorkerSettings(ServiceSettings):
     """Seals content that clients carry. The same for all gateways and workers; several, separated by commas, to change
     it. Derived from general_settings.master_key in the configuration if it is not given."""
 
+    trace_content: Names
+    """Accounts of which traces may say what was asked and answered, separated by commas; they do so where
+    OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT says."""
+
     connect_timeout: Annotated[float, Field(gt=0)] = 10.0
     """Seconds to reach a provider."""
 

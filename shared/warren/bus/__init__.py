@@ -47,8 +47,10 @@ class Delivery:
     message: Message
     redelivered: bool = False
     """It may have been handled before, wholly or in part."""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     """Trace context, as `telemetry.headers()` gave it on the other side."""
+    waited: float | None = field(default=None, repr=False, compare=False)
+    """Seconds since it was sent, as far as clocks agree."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
@@ -117,7 +118,8 @@ class Crew:
         return len(self._running) < self._limit
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+        # Whose trace it is part of, its message says, not who happened to start it.
+        task = asyncio.get_running_loop().create_task(work, context=Context())
         self._running[task] = None
         task.add_done_callback(self._done)
 

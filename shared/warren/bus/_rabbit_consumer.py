@@ -2,7 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any
 
 from aiormq.abc import AbstractConnection, DeliveredMessage
 from aiormq.channel import Channel
@@ -12,6 +14,7 @@ from warren.bus._handling import Crew, attempt, log, pause
 from warren.bus._rabbit_link import Held, Link, settle
 from warren.bus._rabbit_publisher import AGAIN
 from warren.bus._rabbit_topology import Topology
+from warren.bus._tracing import processing, waited
 from warren.contracts import Message, Undecodable, decode
 
 Answer = Callable[[str, str, Message], Awaitable[None]]
@@ -25,12 +28,23 @@ class Consumer:
     cannot be settled any more; the broker delivers it again, which then waits here until there is room.
     """
 
-    def __init__(self, topology: Topology, link: Link, at: str, handler: Handler, limit: int, answer: Answer) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        link: Link,
+        at: str,
+        handler: Handler,
+        limit: int,
+        answer: Answer,
+        server: Mapping[str, Any],
+    ) -> None:
         self._topology = topology
         self._at = at
         self._handler = handler
         self._limit = limit
         self._answer = answer
+        exchange, key = topology.route(at)
+        self._traced_as = {"destination": f"{exchange}:{key}:{topology.queue(at)}", "routing_key": key, **server}
         self._crew = Crew(limit, ended=self._next)
         self._waiting: deque[DeliveredMessage] = deque()
         self._leaving = False
@@ -96,9 +110,9 @@ class Consumer:
             return
         try:
             texts = {key: value for key, value in headers.items() if isinstance(value, str)}
-            delivery = Delivery(decoded, bool(message.redelivered) or AGAIN in texts, texts)
+            delivery = Delivery(decoded, bool(message.redelivered) or AGAIN in texts, texts, waited(texts))
             called = properties.reply_to is not None
-            done, answer = await attempt(self._handler, delivery, self._at, called=called)
+            done, answer = await attempt(partial(self._traced, tag), delivery, self._at, called=called)
             if not done:
                 # Classic queues do not count; a message that is back for the second time waits as for the tenth.
                 returns = headers.get("x-delivery-count", 10 * delivery.redelivered)
@@ -112,6 +126,10 @@ class Consumer:
         if answer is not None and properties.reply_to and properties.correlation_id:
             await self._answer(properties.reply_to, properties.correlation_id, answer)
         await settle(channel.basic_ack(tag, wait=False))
+
+    async def _traced(self, tag: int, delivery: Delivery) -> Message | None:
+        with processing(self._at, delivery, delivery_tag=tag, **self._traced_as):
+            return await self._handler(delivery)
 
     async def _give_back(self, message: DeliveredMessage) -> None:
         assert message.delivery_tag is not None

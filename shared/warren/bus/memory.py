@@ -10,9 +10,13 @@ from math import inf
 from warren import ids
 from warren.bus import DELIVERY_LIMIT, LEDGER_WRITE, Delivery, Depth, Handler, Receiver, dead
 from warren.bus._handling import INBOX, Crew, Operation, attempt, log, pause, place, receive, sized
+from warren.bus._tracing import processing, sending, waited
 from warren.contracts import Fault, Message, Undecodable, decode, encode
 from warren.errors import CallTimeout, Overloaded, RequestTooLarge, Unroutable
-from warren.telemetry import headers, instruments
+from warren.telemetry import instruments
+
+_SYSTEM = "memory"
+"""What carries messages, as traces say it."""
 
 Reply = Callable[[bytes], None]
 
@@ -131,8 +135,8 @@ class Consumer:
             self._queue.bury(letter)
             return
         try:
-            delivery = Delivery(message, letter.returns > 0, letter.headers)
-            done, answer = await attempt(self._handler, delivery, self._queue.at, called=letter.reply is not None)
+            delivery = Delivery(message, letter.returns > 0, letter.headers, waited(letter.headers))
+            done, answer = await attempt(self._traced, delivery, self._queue.at, called=letter.reply is not None)
             if not done:
                 await asyncio.sleep(pause(letter.returns))
         except asyncio.CancelledError:
@@ -142,6 +146,10 @@ class Consumer:
             self._queue.put_back(letter)
         elif answer is not None and letter.reply is not None:
             letter.reply(encode(answer))
+
+    async def _traced(self, delivery: Delivery) -> Message | None:
+        with processing(self._queue.at, delivery, messaging=_SYSTEM):
+            return await self._handler(delivery)
 
 
 class Box:
@@ -186,8 +194,8 @@ class MemoryBus:
         return True
 
     async def send(self, to: str, message: Message, *, timeout: float = 10.0) -> None:  # noqa: ARG002 - nothing to wait for
-        with Operation("send", to):
-            self._broker.queue(to).put(Letter(sized(message), headers()))
+        with Operation("send", to), sending(to, message, messaging=_SYSTEM) as headers:
+            self._broker.queue(to).put(Letter(sized(message), headers))
 
     @asynccontextmanager
     async def serve(self, at: str, handler: Handler, *, limit: int = 1) -> AsyncIterator[None]:
@@ -225,13 +233,13 @@ class MemoryBus:
             log.error("%s: a post of kind %s is too large", to, message.kind)
             return
         if box := self._broker.boxes.get(to):
-            box.put(Letter(body, headers()))
+            box.put(Letter(body, {}))
 
     async def call(self, to: str, message: Message, *, timeout: float = 5.0) -> Message:
-        with Operation("call", to):
-            return await self._call(to, message, timeout)
+        with Operation("call", to), sending(to, message, "call", messaging=_SYSTEM) as headers:
+            return await self._call(to, message, timeout, headers)
 
-    async def _call(self, to: str, message: Message, timeout: float) -> Message:
+    async def _call(self, to: str, message: Message, timeout: float, headers: Mapping[str, str]) -> Message:
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[bytes] = loop.create_future()
 
@@ -239,7 +247,7 @@ class MemoryBus:
             if not answered.done():
                 answered.set_result(body)
 
-        letter = Letter(sized(message), headers(), reply)
+        letter = Letter(sized(message), headers, reply)
         if to.startswith(INBOX):
             if to not in self._broker.boxes:
                 raise Unroutable("Nobody is at that address.")
@@ -259,7 +267,7 @@ class MemoryBus:
 
     async def tell(self, topic: str, message: Message) -> None:
         for box in list(self._broker.topics.get(topic, ())):
-            box.put(Letter(encode(message), headers()))
+            box.put(Letter(encode(message), {}))
 
     @asynccontextmanager
     async def listen(

@@ -8,9 +8,9 @@ aio_pika connects; publishing and consuming go to aiormq's channels below it, wh
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, suppress
 from itertools import count
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from aiormq.abc import AbstractConnection, DeliveredMessage
@@ -25,11 +25,13 @@ from warren.bus._rabbit_consumer import Consumer
 from warren.bus._rabbit_link import Held, Link, cancellations, settle
 from warren.bus._rabbit_publisher import Publisher
 from warren.bus._rabbit_topology import Topology
+from warren.bus._tracing import sending
 from warren.contracts import Fault, Message, Undecodable, decode, encode
 from warren.errors import BusUnavailable, CallTimeout, Unroutable, WarrenError
-from warren.telemetry import headers, instruments
+from warren.telemetry import instruments
 
 _PERSISTENT = 2
+_PORTS = {"amqp": 5672, "amqps": 5671}
 _PART = 1_000_000
 """Bytes of an answer in one AMQP message."""
 _LOOK = 2.0
@@ -68,6 +70,8 @@ class RabbitBus:
     def __init__(self, url: str, name: str, namespace: str, length: int, heartbeat: int) -> None:
         self._address = f"{INBOX}{ids.new(name or 'process')}"
         self._topology = Topology(namespace, length)
+        parts = urlsplit(url)
+        self._server = {"messaging": "rabbitmq", "server": parts.hostname, "port": parts.port or _PORTS[parts.scheme]}
         self._out = Link(url, f"{name or 'warren'} publishes", heartbeat)
         self._in = Link(url, f"{name or 'warren'} consumes", heartbeat)
         self._publisher = Publisher(self._topology, self._out)
@@ -126,13 +130,13 @@ class RabbitBus:
         return all(one.channel.now for one in held)
 
     async def send(self, to: str, message: Message, *, timeout: float = 10.0) -> None:
-        properties = Basic.Properties(delivery_mode=_PERSISTENT, headers=dict(headers()) or None)
-        with Operation("send", to):
+        with Operation("send", to), self._sending(to, message, "publish") as headers:
+            properties = Basic.Properties(delivery_mode=_PERSISTENT, headers={**headers} or None)
             await self._publisher.send(to, sized(message), properties, asyncio.get_running_loop().time() + timeout)
 
     @asynccontextmanager
     async def serve(self, at: str, handler: Handler, *, limit: int = 1) -> AsyncIterator[None]:
-        consumer = Consumer(self._topology, self._in, at, handler, limit, self._answer)
+        consumer = Consumer(self._topology, self._in, at, handler, limit, self._answer, self._server)
         async with self._holding(consumer.held):
             try:
                 yield
@@ -149,22 +153,20 @@ class RabbitBus:
 
     async def post(self, to: str, message: Message) -> None:
         instruments.SENT.add(1, "inbox")
-        await self._publisher.drop(
-            *self._topology.route(to), encode(message), Basic.Properties(headers=dict(headers()) or None)
-        )
+        await self._publisher.drop(*self._topology.route(to), encode(message), Basic.Properties())
 
     async def call(self, to: str, message: Message, *, timeout: float = 5.0) -> Message:
-        with Operation("call", to):
-            return await self._call(to, message, timeout)
+        with Operation("call", to), self._sending(to, message, "call") as headers:
+            return await self._call(to, message, timeout, headers)
 
-    async def _call(self, to: str, message: Message, timeout: float) -> Message:
+    async def _call(self, to: str, message: Message, timeout: float, headers: dict[str, str]) -> Message:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         body = sized(message)
         number = f"{next(self._numbers):x}"
         properties = Basic.Properties(
             delivery_mode=_PERSISTENT,
-            headers=dict(headers()) or None,
+            headers={**headers} or None,
             reply_to=self._address,
             correlation_id=number,
         )
@@ -185,9 +187,8 @@ class RabbitBus:
         return answer
 
     async def tell(self, topic: str, message: Message) -> None:
-        properties = Basic.Properties(headers=dict(headers()) or None)
         instruments.SENT.add(1, "events")
-        await self._publisher.drop(self._topology.events, topic, encode(message), properties)
+        await self._publisher.drop(self._topology.events, topic, encode(message), Basic.Properties())
 
     @asynccontextmanager
     async def listen(
@@ -217,6 +218,13 @@ class RabbitBus:
         except Exception:  # noqa: BLE001 - aiormq fails what is under way with whatever ended the connection
             raise BusUnavailable("The broker could not be asked.") from None
         return Depth(ready=found.message_count or 0, consumers=found.consumer_count or 0)
+
+    def _sending(
+        self, to: str, message: Message, operation: Literal["publish", "call"]
+    ) -> AbstractContextManager[dict[str, str]]:
+        exchange, key = self._topology.route(to)
+        place = {"destination": f"{exchange}:{key}", "routing_key": key, **self._server}
+        return sending(to, message, operation, **place)
 
     async def _answer(self, to: str, call: str, message: Message) -> None:
         """Answer a call, in as many parts as it takes. A new connection is waited for: an answer is not asked twice."""

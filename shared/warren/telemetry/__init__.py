@@ -1,28 +1,40 @@
-"""What operators see of a process from outside: traces (`spans`).
+"""What operators see of a process from outside: traces (`spans`, `tracing`).
 
 Off unless `OTEL_EXPORTER_OTLP_ENDPOINT` (or the traces' own variable) is set; the OpenTelemetry SDK reads the rest
 of its `OTEL_*` variables by itself.
 """
 
-import os
-
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from warren.telemetry import spans
-from warren.telemetry.spans import headers, span
+from warren.settings import Complaint, give_up
+from warren.telemetry import tracing
+from warren.telemetry.losses import dropped
+from warren.telemetry.spans import (
+    code_of,
+    current,
+    event,
+    fail,
+    headers,
+    link,
+    on,
+    remote,
+    say,
+    span,
+    trace_id,
+    traceparent,
+)
 
-__all__ = ["headers", "setup", "span"]
+__all__ = [
+    "code_of", "current", "dropped", "event", "fail", "headers", "link", "on", "remote", "say", "setup", "span",
+    "trace_id", "traceparent",
+]  # fmt: skip
 
 
 def setup(service: str, provider: TracerProvider | None = None) -> None:
-    """Switch tracing on, if the environment says where to or a provider is given (which then owns the export)."""
-    wanted = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-    if provider is None:
-        if not any(os.environ.get(name) for name in wanted):
-            return
-        provider = TracerProvider(resource=Resource.create({"service.name": service}))
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    spans.start(provider)
+    """Switch on what the environment asks for; a provider that is given owns the export of spans. What cannot be ends
+    the program with a sentence.
+    """
+    try:
+        tracing.setup(service, provider)
+    except Complaint as complaint:
+        give_up(service, str(complaint))

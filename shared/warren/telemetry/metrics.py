@@ -15,7 +15,6 @@ from time import time_ns
 from typing import Any
 
 import structlog
-from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from opentelemetry.sdk import metrics as sdk
@@ -37,7 +36,9 @@ from prometheus_client import CollectorRegistry, start_http_server
 import warren
 from warren.settings import Complaint, Settings
 from warren.telemetry import instruments, process
+from warren.telemetry.losses import drop, dropped
 from warren.telemetry.measuring import ALL, SWITCH, Counter, Gauge, Histogram, Instrument, Labels, Service
+from warren.telemetry.otlp import Complaints, exporter
 
 log = structlog.get_logger("warren")
 
@@ -47,7 +48,6 @@ _TURN = 0.0005
 """Seconds that a thread which writes metrics down may keep the event loop waiting; Python's own 5 ms are seen in what
 clients wait for."""
 _CUMULATIVE, _DELTA = AggregationTemporality.CUMULATIVE, AggregationTemporality.DELTA
-_dropped = {"metrics": 0}
 
 
 @asynccontextmanager
@@ -72,12 +72,12 @@ async def told(service: str, instance: str, settings: Settings, *parts: Service)
     if settings.metrics_port is not None:
         readers.append(_Page(ours, registry))
     if wanted:
-        readers.append(PeriodicExportingMetricReader(_Pushed(OTLPMetricExporter(), ours)))
+        readers.append(PeriodicExportingMetricReader(_Pushed(exporter("metrics", os.environ), ours)))
     provider = sdk.MeterProvider(readers, resource=resource, shutdown_on_exit=False)
     async with AsyncExitStack() as stack:
         stack.enter_context(SWITCH.turned())
         stack.enter_context(_short_turns())
-        stack.enter_context(instruments.DROPPED.told(lambda: [(number, what) for what, number in _dropped.items()]))
+        stack.enter_context(instruments.DROPPED.told(lambda: [(number, what) for what, number in dropped().items()]))
         await stack.enter_async_context(process.watched())
         _observe(provider.get_meter("warren", warren.__version__), ours)
         # The last push is made while the process still tells of itself: the SDK pushes nothing if it has no gauge.
@@ -210,11 +210,13 @@ class _Pushed(MetricExporter):
         preferred = exporter._preferred_temporality or {}  # noqa: SLF001  # the SDK's reader looks there, too
         super().__init__(preferred, exporter._preferred_aggregation)  # noqa: SLF001
         self._exporter = exporter
+        self._complaints = Complaints()
         self._recorded = _Recorded(parts, preferred.get(sdk.Counter, _CUMULATIVE))
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> MetricExportResult:
         result = self._exporter.export(self._recorded.add(metrics_data), timeout_millis, **kwargs)
-        _dropped["metrics"] += result is not MetricExportResult.SUCCESS
+        if result is not MetricExportResult.SUCCESS:
+            drop("metrics", 1, self._complaints.latest)
         return result
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:

@@ -6,7 +6,6 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from opentelemetry.trace import SpanKind
 from pydantic_core import from_json, to_json
 
 from warren import objects, telemetry
@@ -44,8 +43,8 @@ async def create(request: Request) -> Response:
     asked.provider = prepared.provider
     if prepared.job.detached:
         return await _detached(request, gateway, wanted, prepared, key, asked)
-    with telemetry.span("POST /v1/responses", SpanKind.SERVER, response_id=prepared.job.response_id):
-        flight = await launch(gateway, prepared)
+    telemetry.say(model=wanted.model, previous_response_id=wanted.previous_response_id)
+    flight = await launch(gateway, prepared)
     asked.posted(flight)
     if prepared.job.stream:
         return await answering.stream(request, gateway.dispatch, flight, wanted.model)
@@ -64,8 +63,15 @@ async def _detached(
     job = prepared.job
     background = bool(wanted.background)
     fingerprint = None if key is None else await reading(idempotency.fingerprint, job.request)
-    with telemetry.span("POST /v1/responses", SpanKind.SERVER, response_id=job.response_id):
-        opened = await start(gateway, prepared, background=background, key=key, fingerprint=fingerprint)
+    telemetry.say(
+        model=wanted.model,
+        previous_response_id=wanted.previous_response_id,
+        response_id=job.response_id,
+        account=job.account,
+        stream=job.stream,
+        background=background,
+    )
+    opened = await start(gateway, prepared, background=background, key=key, fingerprint=fingerprint)
     if opened.verdict == "other":
         raise IdempotencyKeyReused("This Idempotency-Key was used for another request.", param="Idempotency-Key")
     asked.posted()

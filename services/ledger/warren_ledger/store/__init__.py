@@ -156,6 +156,10 @@ class Store(Protocol):
     """
 
     @property
+    def system(self) -> str:
+        """What database it is, as traces say it."""
+
+    @property
     def runs(self) -> Runs: ...
 
     @property

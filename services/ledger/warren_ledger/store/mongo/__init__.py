@@ -49,6 +49,7 @@ class MongoStore:
         self._costs = database["costs"]
         self._keep = keep
         self._now = now
+        self.system = "mongodb"
         self.runs = MongoRuns(database, now)
         self.blobs = MongoBlobs(database, now)
         self.conversations = MongoConversations(database, now)
