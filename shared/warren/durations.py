@@ -52,6 +52,16 @@ def renewed(duration: str, now: float) -> float:
     return (today + timedelta(days=number)).timestamp()
 
 
+def began(duration: str, end: float) -> float:
+    """When a period of this length began that ends then."""
+    number, unit = _read(duration)
+    if unit != "mo" and (number, unit) != (_MONTH, "d"):
+        return end - number * _SECONDS[unit]
+    last = datetime.fromtimestamp(end, UTC)
+    year, month = divmod(last.year * 12 + last.month - 1 - (1 if unit == "d" else number), 12)
+    return last.replace(year=year, month=month + 1, day=1).timestamp()
+
+
 def _read(duration: str) -> tuple[int, str]:
     match = _FORM.fullmatch(duration)
     if match is None:

@@ -55,7 +55,7 @@ class Gateway:
     def price(self, deployment: Deployment, input_tokens: int, output_tokens: int) -> Decimal | None:
         """What so many tokens of a deployment cost, in US dollars; None if nobody knows."""
         usage = Usage(input_tokens=input_tokens, output_tokens=output_tokens)
-        return self.prices.bill(deployment, usage, Served(at=time())).amount
+        return self.prices.bill(deployment, usage, Served(at=time()), self.config.terms).amount
 
     def owns(self, account: str, id_: str, prefix: str) -> bool:
         """Whether this account was given this id, and for something of this kind."""

@@ -71,7 +71,11 @@ _RESPONSE = _object(
 _TOKENS = dict.fromkeys(
     ("input_tokens", "cached_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens"), _COUNT
 )
-_SPENT = {"spend": _or_null({"type": "number"}), "spend_exact": _or_null(_TEXT)}
+_SPENT = {
+    name: shape
+    for amount in ("spend", "provider_spend", "original_spend")
+    for name, shape in ((amount, _or_null({"type": "number"})), (f"{amount}_exact", _or_null(_TEXT)))
+}
 """In US dollars; null is unknown."""
 
 SHAPES: dict[str, Json] = {
@@ -116,7 +120,7 @@ SHAPES: dict[str, Json] = {
     ),
     "Spend": _object(
         {
-            **dict.fromkeys(("requests", "failed_requests", "calls", "unpriced_calls"), _COUNT),
+            **dict.fromkeys(("requests", "failed_requests", "calls", "unpriced_calls", "repriced_calls"), _COUNT),
             **_TOKENS,
             **_SPENT,
         },
@@ -134,6 +138,7 @@ SHAPES: dict[str, Json] = {
             **_TOKENS,
             **_SPENT,
             "unpriced_calls": _COUNT,
+            "repriced_calls": _COUNT,
             "calls": {"type": "array", "items": {"type": "object"}},
         }
     ),

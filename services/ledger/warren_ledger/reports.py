@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from warren.contracts import ListCharges, Page, ReportSpend
+from warren.contracts import Calls, CallsOf, ListCalls, ListCharges, Page, ReportSpend
 from warren.errors import InvalidRequest
 from warren_ledger import lines
 from warren_ledger.store import Store
@@ -20,8 +20,13 @@ class Reports:
         self._charges = store.charges
         self._entries = store.entries
 
-    async def answer(self, asked: ReportSpend | ListCharges) -> Page:
-        return await (self._report(asked) if isinstance(asked, ReportSpend) else self._list(asked))
+    async def answer(self, asked: ReportSpend | ListCharges | ListCalls) -> Page | Calls:
+        match asked:
+            case ReportSpend():
+                return await self._report(asked)
+            case ListCharges():
+                return await self._list(asked)
+        return await self._calls(asked)
 
     async def _report(self, asked: ReportSpend) -> Page:
         by, where = tuple(dict.fromkeys(asked.by)), _named(asked.where)
@@ -54,6 +59,22 @@ class Reports:
             first_id=shown[0].response_id if shown else None,
             last_id=shown[-1].response_id if shown else None,
             payload=to_json([lines.charged(charge, aliases.get(charge.payer.key)) for charge in shown]),
+        )
+
+    async def _calls(self, asked: ListCalls) -> Calls:
+        """Of responses that have ended: of others, there may be more calls in a moment."""
+        before = None if asked.after is None else await self._place(asked.after)
+        wanted = Wanted(where={}, since=asked.since, until=asked.until, before=before, limit=asked.limit + 1)
+        found = await self._charges.page(wanted)
+        shown = found[: asked.limit]
+        return Calls(
+            responses=tuple(
+                CallsOf(response_id=one.response_id, calls=one.calls, corrections=one.corrections)
+                for one in shown
+                if one.status is not None
+            ),
+            has_more=len(found) > len(shown),
+            last_id=shown[-1].response_id if shown else None,
         )
 
     async def _place(self, response_id: str) -> tuple[float, str]:

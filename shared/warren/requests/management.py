@@ -1,15 +1,16 @@
-"""The bodies of the routes that manage keys, end users and accounts. Names are LiteLLM's.
+"""The bodies of the routes that manage keys, end users, accounts and what was spent. Names are LiteLLM's.
 
 What is not listed here is refused by name: no field of a key can be set by a word that nobody has thought of.
 """
 
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from warren import durations, keys, scopes
+from warren import durations, keys, price_keys, scopes
 from warren.requests.bodies import Body
 
 
@@ -46,10 +47,28 @@ def _key(value: str) -> str:
     raise _form(f"a key: sk- and letters, digits, dots, dashes and underscores, {keys.SHORTEST} to {keys.LONGEST} long")
 
 
+def _day(value: str) -> str:
+    try:
+        return date.fromisoformat(value if len(value) == len("2026-01-31") else "").isoformat()
+    except ValueError:
+        raise _form("a day like 2026-01-31") from None
+
+
+def _prices(value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    for model, entry in value.items():
+        for name, price in entry.items():
+            try:
+                price_keys.check(name, price)
+            except ValueError as error:
+                raise _form(f"prices ({model}: {name}: {error})") from None
+    return value
+
+
 Name = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Duration = Annotated[str, AfterValidator(_duration)]
 Money = Annotated[Decimal, BeforeValidator(_money), Field(ge=0, max_digits=30, decimal_places=12)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
+Day = Annotated[str, AfterValidator(_day)]
 _MOST = 1000
 
 
@@ -119,3 +138,21 @@ class AccountTerms(Spender):
 
 class SomeAccounts(Managed):
     accounts: Annotated[list[Name], Field(min_length=1, max_length=_MOST)]
+
+
+class RepriceCalls(Managed):
+    """Days are in UTC, the last one included."""
+
+    start_date: Day
+    end_date: Day
+    model: Name | None = None
+    """Only calls of this one, as the provider calls it."""
+    provider: Name | None = None
+    deployment: Name | None = None
+    unpriced: bool = False
+    """Only calls that have no price."""
+    prices: Annotated[dict[str, dict[str, Any]], AfterValidator(_prices)] | None = None
+    """A price file, instead of that of the configuration."""
+    source: Name = "reprice"
+    """What records are to call that."""
+    dry_run: bool = False
