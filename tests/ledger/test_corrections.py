@@ -134,7 +134,7 @@ async def test_who_dies_at_any_step_leaves_it_to_another(store: Store, clock: Cl
     assert (await reported(store))[()].cost == 8
     book = await budgets.book("key:k")
     assert book is not None
-    assert (book.spent, book.held) == (8, 0)
+    assert [book.spent, book.held] == [Decimal(8), Decimal(0)]
 
 
 async def charged(budgets: Budgets, cost: Decimal | None, *, held: str = "3", **changes: object) -> Outcome:

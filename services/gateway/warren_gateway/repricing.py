@@ -17,6 +17,7 @@ from warren.bus import LEDGER_ASK, LEDGER_WRITE
 from warren.config import Config, Deployment, Params
 from warren.contracts import Calls, CallsOf, Correction, ListCalls, Message, Price, Reprice, UpstreamCall
 from warren.costs import Prices, Served
+from warren.costs.bill import digits
 from warren.errors import WarrenError
 
 Ask = Callable[[str, Message], Awaitable[Message]]
@@ -43,7 +44,7 @@ class Found:
 
     def told(self, what: str, **more: Any) -> bytes:
         values = {name: getattr(self, name) for name in self.__slots__}
-        amounts = {name: f"{value:f}" for name, value in values.items() if isinstance(value, Decimal)}
+        amounts = {name: digits(value) for name, value in values.items() if isinstance(value, Decimal)}
         return to_json({"object": f"reprice.{what}", **more, **values, **amounts}) + b"\n"
 
 
