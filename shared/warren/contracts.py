@@ -862,6 +862,8 @@ class Party(Contract):
     """In US dollars: in all, or in each period of `budget_duration`."""
     budget_duration: str | None = None
     expires: float | None = None
+    retiring: dict[str, float] = Field(default_factory=dict, repr=False)
+    """Hashes that name it, beside the one of its secret, and until when."""
     blocked: bool = False
     tags: tuple[str, ...] = ()
     metadata: _Free = Field(default_factory=dict)
@@ -903,6 +905,8 @@ class PartyState(Message):
     spent: Decimal | None = None
     reserved: Decimal | None = None
     resets_at: float | None = None
+    total: Decimal | None = None
+    """What was ever spent, as far as it has a price."""
 
 
 class AddParty(Message):
@@ -923,6 +927,8 @@ class ChangeParty(Message):
     changes: _Free
     digest: str = ""
     """The hash that names a key from now on, if that is another one."""
+    overlap: float | None = None
+    """Until when the one before does, too. Without, no other one does any more."""
     make: bool = False
     """If there is none, make it."""
 

@@ -74,6 +74,21 @@ async def three(
 OK = (200, None)
 
 
+async def test_an_old_secret_overlaps_with_the_new_one_everywhere_and_then_stops(three: Three) -> None:
+    old = await three.manager.key()
+    assert set(await three.each(old)) == {OK}
+    began = time.monotonic()
+    new = (await three.manager.post("/key/regenerate", key=old, grace_period="4s"))["key"]
+    for _ in range(3):
+        assert set(await three.each(new)) == {OK}
+        if time.monotonic() > began + 3:
+            break
+        assert set(await three.each(old)) == {OK}
+    await three.until((401, "key_expired"), lambda: three.each(old))
+    assert time.monotonic() - began < 4 + WITHIN + 1  # durations are whole seconds
+    assert set(await three.each(new)) == {OK}
+
+
 async def test_a_revoked_key_is_good_nowhere_within_a_second(three: Three) -> None:
     key = await three.manager.key()
     assert set(await three.each(key)) == {OK}

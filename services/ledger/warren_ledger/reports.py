@@ -10,7 +10,7 @@ from warren.errors import InvalidRequest
 from warren_ledger import lines
 from warren_ledger.store import Store
 from warren_ledger.store.charges import Question, Wanted
-from warren_ledger.tallies import Tally, days, meant, periods, view
+from warren_ledger.tallies import days, meant, periods, view
 
 
 class Reports:
@@ -33,10 +33,13 @@ class Reports:
         columns = tuple(map(meant, by))
         split = days if "day" in by else periods
         question = Question(
-            view=view({*columns, *where}), by=columns, periods=split(asked.first, asked.last), where=where
+            view=view({*columns, *where}),
+            by=columns,
+            periods=split(asked.first, asked.last),
+            where=where,
+            limit=asked.limit + 1,
         )
-        found = await self._charges.report(question)
-        rows = sorted(((dict(zip(by, values, strict=True)), tally) for values, tally in found), key=_order)
+        rows = [(dict(zip(by, values, strict=True)), tally) for values, tally in await self._charges.report(question)]
         shown = rows[: asked.limit]
         aliases = await self._aliases({about["key"] for about, _ in shown if "key" in about})
         told = [_with_alias(about, aliases) | lines.summed(tally) for about, tally in shown]
@@ -87,12 +90,6 @@ class Reports:
         """What people call these keys, as far as they are there and have a name."""
         found = await self._entries.some("virtual_keys", [key for key in keys if key])
         return {entry.id: alias for entry in found if (alias := entry.state.get("alias"))}
-
-
-def _order(row: tuple[dict[str, str], Tally]) -> tuple[object, ...]:
-    """A day after the other, the dearest first; what has the same cost by its names, so that it is always the same."""
-    about, tally = row
-    return about.get("day", ""), -tally.cost, -tally.requests, *about.values()
 
 
 def _named(where: Mapping[str, str]) -> dict[str, str]:

@@ -112,6 +112,8 @@ class RegenerateKey(Managed):
     key: Name
     new_key: Annotated[str, AfterValidator(_key)] | None = None
     duration: Duration | None = None
+    grace_period: Duration | None = None
+    """For how long the old one is good, too."""
 
 
 class OneKey(Managed):

@@ -122,6 +122,7 @@ class Question:
     by: tuple[str, ...]
     periods: Sequence[str]
     where: Mapping[str, str]
+    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +159,7 @@ class Charges(Protocol):
         """These are counted."""
 
     async def report(self, asked: Question) -> list[tuple[tuple[str, ...], Tally]]:
-        """A tally for each combination of values, in no order."""
+        """A tally for each combination of values, by `tallies.order`; the first ones, if there is a limit."""
 
     async def some(self, ids: Sequence[str]) -> Sequence[Charge]:
         """Those of these that are there, with their calls, in no order."""

@@ -21,6 +21,7 @@ from warren_ledger.tallies import AMOUNTS, COUNTS, VIEWS, Fact, Row, Tally
 _DUPLICATE = 11000
 _SOME = 1000
 _UNCOUNTED = {"uncounted": True}
+_OF_ACCOUNTS = {"account": {"$exists": True}}
 _END = ("status", "ended_at", "attempt", "error", "deployment", "provider", "served")
 _NAMES = {"response_id": "_id", "tag": "tags"}
 
@@ -41,6 +42,7 @@ class MongoCharges:
         await index(self._charges, "created_at")
         await index(self._charges, [("account", 1), ("created_at", 1)])
         await index(self._rollups, [("view", 1), ("period", 1)])
+        await index(self._rollups, [("account", 1), ("view", 1), ("period", 1)], partialFilterExpression=_OF_ACCOUNTS)
         for name in ("key", "end_user"):
             there = {name: {"$exists": True}}
             await index(self._charges, [(name, 1), ("created_at", 1)], partialFilterExpression=there)
@@ -121,9 +123,15 @@ class MongoCharges:
     async def report(self, asked: Question) -> list[tuple[tuple[str, ...], Tally]]:
         wanted = {"view": asked.view, "period": {"$in": list(asked.periods)}, **asked.where}
         sums = {name: {"$sum": f"${name}"} for name in (*COUNTS, *AMOUNTS)}
-        groups = {"$group": {"_id": {name: f"${name}" for name in asked.by}, **sums}}
+        stages: list[Document] = [
+            {"$match": wanted},
+            {"$group": {"_id": {name: f"${name}" for name in asked.by}, **sums}},
+            {"$sort": _order(asked.by)},
+        ]
+        if asked.limit is not None:
+            stages.append({"$limit": asked.limit})
         with reaching(WRITE):
-            found = await (await settle(self._rollups.aggregate([{"$match": wanted}, groups]))).to_list(None)
+            found = await (await settle(self._rollups.aggregate(stages))).to_list(None)
         return [(tuple(document["_id"][name] for name in asked.by), _tally(document)) for document in found]
 
     async def some(self, ids: Sequence[str]) -> Sequence[Charge]:
@@ -236,6 +244,12 @@ def _counting(number: int, row: Row, tally: Tally) -> pymongo.UpdateOne:
         {"$inc": added, "$set": {"number": number}, "$setOnInsert": about},
         upsert=True,
     )
+
+
+def _order(by: Sequence[str]) -> Document:
+    """See `tallies.order`."""
+    days = {"_id.period": 1} if "period" in by else {}
+    return days | {"cost": -1, "requests": -1} | {f"_id.{name}": 1 for name in by if name != "period"}
 
 
 def _tally(document: Document) -> Tally:

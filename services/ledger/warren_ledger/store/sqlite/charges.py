@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from warren.contracts import Correction, Outcome, Payer, Recorded, UpstreamCall
 from warren_ledger.store.charges import Batch, Charge, Corrected, Question, Wanted
 from warren_ledger.store.sqlite.file import File
-from warren_ledger.tallies import AMOUNTS, COUNTS, EXACT, VIEWS, Fact, Row, Tally
+from warren_ledger.tallies import AMOUNTS, COUNTS, EXACT, VIEWS, Fact, Row, Tally, order
 
 _VALUES = tuple(dict.fromkeys(name for values in VIEWS.values() for name in values))
 _SUMMED = dict.fromkeys(COUNTS, "INTEGER NOT NULL DEFAULT 0") | dict.fromkeys(AMOUNTS, "TEXT NOT NULL DEFAULT '0'")
@@ -190,8 +190,10 @@ class SqliteCharges:
         groups = f" GROUP BY {', '.join(asked.by)}" if asked.by else ""
         columns = "".join(f"{name}, " for name in asked.by)
         found = self._file.db.execute(f"SELECT {columns}{_SUMS} FROM rollups WHERE {which}{groups}", values)
+        names = len(asked.by)
         # Without groups, SQLite has a row of nothing for what is not there.
-        return [(row[: len(asked.by)], _tally(row[len(asked.by) :])) for row in found if row[len(asked.by)] is not None]
+        rows = [(row[:names], _tally(row[names:])) for row in found if row[names] is not None]
+        return sorted(rows, key=lambda row: order(asked.by, *row))[: asked.limit]
 
     def _some(self, ids: Sequence[str]) -> Sequence[Charge]:
         return list(map(self._latest, self._recorded(ids)))
