@@ -4,7 +4,8 @@ import re
 from calendar import monthrange
 from datetime import UTC, datetime, timedelta
 
-_FORM = re.compile(r"([1-9][0-9]{0,5})(s|m|h|d|w|mo)")
+FORM = "^([1-9][0-9]{0,5})(s|m|h|d|w|mo)$"
+_FORM = re.compile(FORM)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _MONTH = 30
 """Days that mean a month of the calendar, as 7 mean a week of it."""

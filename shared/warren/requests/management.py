@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from warren import durations, keys, price_keys, scopes
@@ -65,10 +65,17 @@ def _prices(value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 Name = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Duration = Annotated[str, AfterValidator(_duration)]
-Money = Annotated[Decimal, BeforeValidator(_money), Field(ge=0, max_digits=30, decimal_places=12)]
+Duration = Annotated[str, AfterValidator(_duration), Field(json_schema_extra={"pattern": durations.FORM})]
+Money = Annotated[
+    Decimal,
+    BeforeValidator(_money),
+    Field(ge=0, max_digits=30, decimal_places=12),
+    WithJsonSchema({"type": ["number", "string"], "minimum": 0, "pattern": r"^[0-9]+(\.[0-9]+)?$"}),
+]
+Key = Annotated[str, AfterValidator(_key), Field(json_schema_extra={"pattern": keys.FORM})]
+Route = Annotated[str, AfterValidator(_route)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
-Day = Annotated[str, AfterValidator(_day)]
+Day = Annotated[str, AfterValidator(_day), Field(json_schema_extra={"format": "date"})]
 _MOST = 1000
 
 
@@ -92,7 +99,7 @@ class KeyTerms(Spender):
     account: Name | None = None
     duration: Duration | None = None
     models: Annotated[list[Name], Field(max_length=_MOST)] | None = None
-    allowed_routes: Annotated[list[Annotated[str, AfterValidator(_route)]], Field(max_length=_MOST)] | None = None
+    allowed_routes: Annotated[list[Route], Field(max_length=_MOST)] | None = None
     rpm_limit: Count | None = None
     tpm_limit: Count | None = None
     max_parallel_requests: Count | None = None
@@ -100,7 +107,7 @@ class KeyTerms(Spender):
 
 
 class GenerateKey(KeyTerms):
-    key: Annotated[str, AfterValidator(_key)] | None = None
+    key: Key | None = None
     """The key itself, of one that is in use already."""
 
 
@@ -110,7 +117,7 @@ class UpdateKey(KeyTerms):
 
 class RegenerateKey(Managed):
     key: Name
-    new_key: Annotated[str, AfterValidator(_key)] | None = None
+    new_key: Key | None = None
     duration: Duration | None = None
     grace_period: Duration | None = None
     """For how long the old one is good, too."""
