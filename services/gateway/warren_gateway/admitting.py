@@ -34,6 +34,8 @@ from warren_gateway.gateway import Gateway
 
 log = structlog.get_logger("warren.gateway")
 
+_PATIENCE = 1.0
+"""Seconds that the limits of a key may take: a limit spares an error, and is not worth a long wait."""
 _MARGIN = 120.0
 """Seconds behind a deadline in which an outcome may still come."""
 _Budget = tuple[str, Decimal, str | None]
@@ -146,7 +148,7 @@ async def _permitted(gateway: Gateway, asked: Asked, payer: Payer, limits: Limit
         seconds=asked.deadline + _MARGIN - time(),
     )
     try:
-        answer = await gateway.ask_ledger(LEDGER_ASK, question)
+        answer = await gateway.ask_ledger(LEDGER_ASK, question, _PATIENCE)
     except LedgerUnavailable:
         log.warning("the limits of a key cannot be looked at", key=payer.key)
         return

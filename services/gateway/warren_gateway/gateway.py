@@ -61,14 +61,14 @@ class Gateway:
         """Whether this account was given this id, and for something of this kind."""
         return id_.startswith(f"{prefix}_") and self.signer.owns(account, id_)
 
-    async def ask_ledger(self, to: str, question: Message) -> Message:
-        """Call the ledger.
+    async def ask_ledger(self, to: str, question: Message, patience: float = _LEDGER_PATIENCE) -> Message:
+        """Call the ledger; it has so many seconds to answer.
 
         Raises:
             LedgerUnavailable: it does not answer, or cannot reach its store.
         """
         try:
-            return await self.bus.call(to, question, timeout=_LEDGER_PATIENCE)
+            return await self.bus.call(to, question, timeout=patience)
         except (CallTimeout, BusUnavailable, Overloaded):
             raise LedgerUnavailable("Stored responses cannot be reached at the moment.", retry_after=2) from None
 
