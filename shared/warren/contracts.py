@@ -108,7 +108,24 @@ class CostLine(NamedTuple):
     rate: Decimal
 
 
-class UpstreamCall(Contract):
+class Price(Contract):
+    """What a call costs, and by whose prices."""
+
+    cost: Decimal | None = None
+    """What is charged for it, in US dollars; None is unknown, never free."""
+    provider_cost: Decimal | None = None
+    """What the provider takes, if that is not what is charged."""
+    cost_lines: tuple[CostLine, ...] = ()
+    """What it is the sum of."""
+    price_source: str | None = None
+    """Whose prices these are: `config`, `provider`, or the name of a table of prices."""
+    price_date: str | None = None
+    """Of when they are, as far as that is known, ISO 8601."""
+    unpriced: tuple[str, ...] = ()
+    """What was used that has no known price."""
+
+
+class UpstreamCall(Price):
     """One call to a provider: what it took and what it used, whether or not it was of any use."""
 
     call_id: str
@@ -128,16 +145,17 @@ class UpstreamCall(Contract):
     usage_source: Literal["reported", "estimated"] | None = None
     service_tier: str | None = None
     """That the provider named, or else the one that was asked for."""
-    cost: Decimal | None = None
-    """In US dollars; None is unknown, never free."""
-    cost_lines: tuple[CostLine, ...] = ()
-    """What it is the sum of."""
-    price_source: str | None = None
-    """Whose prices these are: `config`, `provider`, or the name of a table of prices."""
-    price_date: str | None = None
-    """Of when they are, as far as that is known, ISO 8601."""
-    unpriced: tuple[str, ...] = ()
-    """What was used that has no known price."""
+    search_size: str | None = None
+    """The `search_context_size` that was asked for."""
+    region: str | None = None
+    """Where it was served, of a deployment whose prices depend on that."""
+    original: Price | None = None
+    """What was written down first, of a call that was priced again."""
+
+    def priced(self, price: Price) -> Self:
+        """The same call, as it was priced later."""
+        original = self.original or Price(**{name: getattr(self, name) for name in Price.model_fields})
+        return self.model_copy(update={**dict(price), "original": None if price == original else original})
 
 
 def charge(calls: Sequence[UpstreamCall]) -> Decimal | None:
@@ -158,6 +176,8 @@ class Payer(Contract):
     tags: tuple[str, ...] = ()
     budgets: tuple[str, ...] = ()
     """Where something is reserved for it, until its outcome is recorded."""
+    held: tuple[Decimal, ...] = ()
+    """How much, in each of these: what is charged there if nobody knows what it has cost."""
     limits: tuple[str, ...] = ()
     """Whose limits it counts against, until then."""
 
@@ -848,6 +868,8 @@ class Party(Contract):
     """In US dollars: in all, or in each period of `budget_duration`."""
     budget_duration: str | None = None
     expires: float | None = None
+    retiring: dict[str, float] = Field(default_factory=dict, repr=False)
+    """Hashes that name it, beside the one of its secret, and until when."""
     blocked: bool = False
     tags: tuple[str, ...] = ()
     metadata: _Free = Field(default_factory=dict)
@@ -889,6 +911,8 @@ class PartyState(Message):
     spent: Decimal | None = None
     reserved: Decimal | None = None
     resets_at: float | None = None
+    total: Decimal | None = None
+    """What was ever spent, as far as it has a price."""
 
 
 class AddParty(Message):
@@ -909,6 +933,8 @@ class ChangeParty(Message):
     changes: _Free
     digest: str = ""
     """The hash that names a key from now on, if that is another one."""
+    overlap: float | None = None
+    """Until when the one before does, too. Without, no other one does any more."""
     make: bool = False
     """If there is none, make it."""
 
@@ -960,6 +986,55 @@ class ListCharges(Message):
     after: str | None = None
     """Go on behind this response."""
     limit: int = 100
+
+
+class ListCalls(Message):
+    """What responses of a time have called and used, the latest first. The answer is a `Calls`."""
+
+    kind: Literal["list_calls"] = "list_calls"
+    since: float
+    until: float
+    after: str | None = None
+    """Go on behind this response."""
+    limit: int = 500
+
+
+class CallsOf(Contract):
+    """The calls of a response, as they are priced by now."""
+
+    response_id: str
+    calls: tuple[UpstreamCall, ...]
+    corrections: int = 0
+    """How often they were priced again."""
+
+
+class Calls(Message):
+    kind: Literal["calls"] = "calls"
+    responses: tuple[CallsOf, ...] = ()
+    has_more: bool = False
+    last_id: str | None = None
+
+
+class Correction(Contract):
+    """What calls of a response cost, other than was written down before."""
+
+    response_id: str
+    number: int
+    """Counts the corrections of this response: 1, 2 … Only one of each number is taken."""
+    at: float
+    prices: dict[str, Price]
+    """By call id, those of all its calls that were ever priced again."""
+
+    @property
+    def id(self) -> str:
+        return f"{self.response_id}#{self.number}"
+
+
+class Reprice(Message):
+    """Write these down beside what is there. The answer is a `Done`."""
+
+    kind: Literal["reprice"] = "reprice"
+    corrections: tuple[Correction, ...]
 
 
 class Revoked(Message):
@@ -1268,6 +1343,9 @@ AnyMessage = Annotated[
     | ListParties
     | ReportSpend
     | ListCharges
+    | ListCalls
+    | Calls
+    | Reprice
     | Revoked
     | Reserve
     | Reserved

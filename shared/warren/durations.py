@@ -4,7 +4,8 @@ import re
 from calendar import monthrange
 from datetime import UTC, datetime, timedelta
 
-_FORM = re.compile(r"([1-9][0-9]{0,5})(s|m|h|d|w|mo)")
+FORM = "^([1-9][0-9]{0,5})(s|m|h|d|w|mo)$"
+_FORM = re.compile(FORM)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _MONTH = 30
 """Days that mean a month of the calendar, as 7 mean a week of it."""
@@ -50,6 +51,16 @@ def renewed(duration: str, now: float) -> float:
         weeks = 1 if unit == "d" else number
         return (today + timedelta(days=7 * weeks - today.weekday())).timestamp()
     return (today + timedelta(days=number)).timestamp()
+
+
+def began(duration: str, end: float) -> float:
+    """When a period of this length began that ends then."""
+    number, unit = _read(duration)
+    if unit != "mo" and (number, unit) != (_MONTH, "d"):
+        return end - number * _SECONDS[unit]
+    last = datetime.fromtimestamp(end, UTC)
+    year, month = divmod(last.year * 12 + last.month - 1 - (1 if unit == "d" else number), 12)
+    return last.replace(year=year, month=month + 1, day=1).timestamp()
 
 
 def _read(duration: str) -> tuple[int, str]:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from secrets import token_urlsafe
 
 SHORTEST, LONGEST = 20, 255
-_FORM = re.compile(rf"sk-[A-Za-z0-9._-]{{{SHORTEST - 3},{LONGEST - 3}}}")
+FORM = rf"^sk-[A-Za-z0-9._-]{{{SHORTEST - 3},{LONGEST - 3}}}$"
+_FORM = re.compile(FORM)
 _DOMAIN = b"warren key\0"
 
 

@@ -1,7 +1,13 @@
-"""What a configuration says of end users and of budgets. Names are LiteLLM's."""
+"""What a configuration says of end users, of budgets, and of what is charged for what providers take. Names are
+LiteLLM's.
+"""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
+
+EVERYBODY = "global"
+"""Whose margin is that of all providers without their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +26,20 @@ class Spending:
     customer_headers: tuple[str, ...] = ()
     """Those that `user_header_mappings` say name a customer."""
     enforce_user_param: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    percentage: Decimal = Decimal(0)
+    """Of what the provider takes: 0.1 is a tenth of it."""
+    fixed_amount: Decimal = Decimal(0)
+    """US dollars for a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Discounts that providers give, and margins that are charged on top of what they take; by provider."""
+
+    discounts: Mapping[str, Decimal] = field(default_factory=dict)
+    """0.05 is a twentieth off."""
+    margins: Mapping[str, Margin] = field(default_factory=dict)

@@ -20,6 +20,8 @@ from warren.contracts import (
     AnyMessage,
     Ask,
     Blob,
+    Calls,
+    CallsOf,
     Cancel,
     CancelBackground,
     ChangeParty,
@@ -30,6 +32,8 @@ from warren.contracts import (
     Claimed,
     ConversationState,
     Cooldown,
+    Correction,
+    CostLine,
     Delete,
     DeleteConversation,
     Deleted,
@@ -54,6 +58,7 @@ from warren.contracts import (
     Job,
     Leave,
     Limits,
+    ListCalls,
     ListCharges,
     ListConversations,
     ListInputs,
@@ -76,6 +81,7 @@ from warren.contracts import (
     Permitted,
     Ping,
     Pong,
+    Price,
     Pulse,
     Rebuild,
     Rebuilt,
@@ -83,6 +89,7 @@ from warren.contracts import (
     Release,
     RemoveParty,
     ReportSpend,
+    Reprice,
     Reservation,
     Reserve,
     Reserved,
@@ -107,6 +114,31 @@ from warren.contracts import (
 GOLDEN = Path(__file__).parent / "golden"
 KINDS: list[type[Message]] = list(get_args(get_args(AnyMessage)[0]))
 ID, ATTEMPT, CONVERSATION = "resp_0ch3k5q0", "att_0ch3k5q1", "conv_0ch3k5q2"
+PRICE = Price(
+    cost=Decimal("0.00105"),
+    provider_cost=Decimal("0.00095"),
+    cost_lines=(
+        CostLine("input", Decimal(100), Decimal("0.00001")),
+        CostLine("discount", Decimal("0.001"), Decimal("-0.05")),
+        CostLine("fee", Decimal(1), Decimal("0.0001")),
+    ),
+    price_source="prices.json",
+    price_date="2026-11-20",
+)
+REPRICED = UpstreamCall(
+    call_id="att_1.1",
+    deployment="gpt-5-0123456789ab",
+    provider="openai",
+    model="gpt-5",
+    started_at=1763000000.25,
+    seconds=1.5,
+    status=200,
+    usage=Usage(input_tokens=100),
+    usage_source="reported",
+    search_size="low",
+    region="eu",
+    unpriced=("input",),
+).priced(PRICE)
 COOLDOWN = Cooldown(deployment="gpt-5-0123456789ab", until=1763000600.25, code="insufficient_quota")
 CHECK = Check(
     deployment="gpt-5-0123456789ab",
@@ -288,6 +320,9 @@ MESSAGES: list[Message] = [
     ListConversations(account="acme", limit=5, after="conv_0ch3k5q0"),
     ReportSpend(by=("day", "model"), first="2026-11-01", last="2026-11-30", where={"user": "alice"}, limit=50),
     ListCharges(where={"account": "acme"}, since=1794000000.0, until=1794086400.0, after="resp_0ch3k5q0", limit=5),
+    ListCalls(since=1794000000.0, until=1794086400.0, after="resp_0ch3k5q0", limit=5),
+    Calls(responses=(CallsOf(response_id=ID, calls=(REPRICED,), corrections=1),), has_more=True, last_id=ID),
+    Reprice(corrections=(Correction(response_id=ID, number=2, at=1794000000.25, prices={"att_1.1": PRICE}),)),
     Revoked(what="key", ids=("key_0ch3k5q0",)),
     Reserve(
         response_id=ID,
@@ -387,7 +422,15 @@ def _grown(value: object, *, tuples: bool = False) -> object:
     """As a newer sender might write it: one more field in every object, one more place in every tuple of places."""
     match value:
         case dict():
-            free = ("headers", "states", "detail", "metadata", "where")  # free mappings hold what they hold
+            free = (
+                "headers",
+                "states",
+                "detail",
+                "metadata",
+                "where",
+                "prices",
+                "tools",
+            )  # free mappings hold what they hold
             grown = {
                 key: inner if key in free else _grown(inner, tuples=key in ("parts", "wants"))
                 for key, inner in value.items()

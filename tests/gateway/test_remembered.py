@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from warren.errors import LedgerUnavailable
-from warren_gateway.remembered import FRESH, STALE, Remembered
+from warren_gateway.remembered import AWAY, FRESH, STALE, Remembered
 
 pytestmark = pytest.mark.anyio
 
@@ -101,6 +101,17 @@ async def test_while_the_ledger_is_away_what_is_known_holds_on() -> None:
     ledger.now = STALE
     with pytest.raises(LedgerUnavailable):
         await ledger.memory.find("a")
+
+
+async def test_who_is_known_waits_for_a_ledger_that_is_away_only_now_and_then() -> None:
+    ledger = Ledger()
+    await ledger.memory.find("a")
+    ledger.away, ledger.now = True, FRESH
+    for _ in range(10):
+        assert await ledger.memory.find("a") == Told("a", 1)
+    assert ledger.asked == ["a", "a"]
+    ledger.away, ledger.now = False, FRESH + AWAY
+    assert await ledger.memory.find("a") == Told("a", 3)
 
 
 async def test_who_tries_keys_does_not_keep_the_ledger_from_its_work() -> None:

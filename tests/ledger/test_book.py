@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warren.contracts import Reservation
+from warren.durations import renewed
 from warren_ledger.book import REMEMBERED, Book
 
 NOW = 1_763_000_000.0
@@ -147,3 +148,14 @@ def test_no_more_is_promised_than_there_is_and_each_is_charged_at_most_once(
 def test_nothing_is_rounded(amount: str) -> None:
     book = holding("a", "b", amount=amount)
     assert book.held == 2 * Decimal(amount)
+
+
+def test_corrections_are_taken_once_in_their_order_and_of_this_period_only() -> None:
+    book = holding("a").settled("a", Decimal(2), NOW)
+    book = book.model_copy(update={"duration": "1d", "resets_at": renewed("1d", NOW)})
+    changes = [(NOW, Decimal("0.5")), (NOW - 2 * 86_400, Decimal(7))]
+    once = book.recharged(5, changes, NOW)
+    assert once.spent == Decimal("2.5")
+    assert once.recharged(5, changes, NOW) == once
+    assert once.recharged(4, changes, NOW) == once
+    assert once.recharged(6, [(NOW, Decimal(-9))], NOW).spent == 0

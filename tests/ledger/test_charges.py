@@ -198,6 +198,35 @@ async def test_reports_are_grouped_and_filtered(store: Store) -> None:
     }  # fmt: skip
 
 
+async def test_reports_are_in_order_and_as_long_as_is_asked_for(store: Store) -> None:
+    made = [
+        ("m1", "2", 0),
+        ("m2", "10", 0),
+        ("m3", None, 0),
+        ("m3", None, 0),
+        ("m4", None, 0),
+        ("m5", "0.5", 1),
+        ("m4", "2", 1),
+    ]
+    await store.put(
+        [
+            ended(None, call(None, cost and Decimal(cost), model=model), created_at=NOON + later * 86_400)
+            for model, cost, later in made
+        ]
+    )
+    await counted(store)
+
+    async def listed(*by: str, limit: int | None = None) -> list[str]:
+        periods = [DAY, "2026-11-06"]
+        asked = Question(view="models", by=by, periods=periods, where={}, limit=limit)
+        return [" ".join(values) for values, _ in await store.charges.report(asked)]
+
+    assert await listed("model") == ["m2", "m4", "m1", "m5", "m3"]
+    assert await listed("model", limit=2) == ["m2", "m4"]
+    later = ["m4 2026-11-06", "m5 2026-11-06"]
+    assert await listed("model", "period") == [f"{name} {DAY}" for name in ("m2", "m1", "m3", "m4")] + later
+
+
 async def test_names_are_any_text(store: Store) -> None:
     strange = Payer(key="a.b", end_user="$where: ü\x1f\"'", tags=("$x.y", "%"))
     await store.put([ended(None, call("a.1", model="gpt-4.1"), payer=strange)])

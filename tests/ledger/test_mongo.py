@@ -1,7 +1,9 @@
 """What only the MongoDB store can get wrong: a server that is late, frozen or killed."""
 
 import asyncio
+import re
 import time
+from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
@@ -212,3 +214,21 @@ async def test_an_index_may_take_its_time() -> None:
             async with MongoStore.open(server.url) as store:
                 await indexed(store)
         assert lines == []
+
+
+async def test_the_indexes_are_those_that_are_told_of(mongo: MongoStore, database: str) -> None:
+    await mongo._prepare()
+    text = (Path(__file__).parents[2] / "DECISIONS.md").read_text().partition("## 60.")[2].partition("## 61.")[0]
+    told: dict[str, list[str]] = {}
+    for names, keys in re.findall(r"^\| (`[^|]*) \| ([^|]*) \|$", text, re.MULTILINE):
+        made = re.findall(r"`([^`]*)`", keys)
+        told |= {name: sorted(made) for name in re.findall(r"`([^`]*)`", names)}
+    with MongoClient[dict[str, Any]](database) as client:
+        there = client.get_default_database()
+        found = {
+            name: sorted(
+                {", ".join(field for field, _ in one["key"]) for one in there[name].index_information().values()}
+            )
+            for name in there.list_collection_names()
+        }
+    assert {name: [key for key in keys if key != "_id"] for name, keys in found.items()} == told

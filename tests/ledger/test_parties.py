@@ -1,6 +1,7 @@
 """Keys, end users and accounts, as the ledger keeps them."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import pytest
 from pydantic_core import from_json
 
+from tests.ledger.making import call
+from tests.ledger.test_charges import ended
 from warren import ids
 from warren.bus import LEDGER_ASK, LEDGER_WRITE, PARTIES, Bus
 from warren.bus.memory import MemoryBroker
@@ -22,6 +25,7 @@ from warren.contracts import (
     Page,
     Party,
     PartyState,
+    Payer,
     RemoveParty,
     Revoked,
 )
@@ -45,6 +49,11 @@ class Ledger:
 
     async def change(self, what: Any, name: str, *, digest: str = "", make: bool = False, **changes: Any) -> PartyState:
         return await self._write(ChangeParty(what=what, names=(name,), changes=changes, digest=digest, make=make))
+
+    async def regenerate(self, name: str, digest: str, overlap: float | None = None) -> PartyState:
+        return await self._write(
+            ChangeParty(what="key", names=(name,), changes={"hint": digest}, digest=digest, overlap=overlap)
+        )
 
     async def remove(self, what: Any, *names: str) -> PartyState:
         return await self._write(RemoveParty(what=what, names=names))
@@ -186,3 +195,46 @@ async def test_lists_go_on_behind_the_last_one(ledger: Ledger) -> None:
     assert await ledger.list("key", limit=3, after=made[2]) == (made[3:], False)
     assert await ledger.list("key", account="acme") == (made[1::2], False)
     assert await ledger.list("account") == ([], False)
+
+
+async def test_an_old_secret_is_good_for_as_long_as_it_overlaps(ledger: Ledger) -> None:
+    one = key()
+    await ledger.add(one, "first")
+    now = time.time()
+    for _ in range(2):  # the same message may come twice
+        await ledger.regenerate(one.id, "second", overlap=now + 60)
+    for digest, expires in (("first", now + 60), ("second", None)):
+        told = (await ledger.identify(digest)).key
+        assert told is not None
+        assert (told.id, told.expires) == (one.id, expires)
+    await ledger.regenerate(one.id, "third", overlap=now + 90)
+    until = [(await ledger.identify(digest)).key for digest in ("first", "second", "third")]
+    assert [told and told.expires for told in until] == [now + 60, now + 90, None]
+    await ledger.regenerate(one.id, "fourth")
+    assert [(await ledger.identify(digest)).key is None for digest in ("first", "second", "third")] == [True] * 3
+
+
+async def test_an_old_secret_does_not_outlive_its_key(ledger: Ledger) -> None:
+    one = key(expires=time.time() + 30)
+    await ledger.add(one, "first")
+    await ledger.regenerate(one.id, "second", overlap=time.time() + 60)
+    told = (await ledger.identify("first")).key
+    assert told is not None
+    assert told.expires == one.expires
+    await ledger.change("key", one.id, blocked=True)
+    told = (await ledger.identify("first")).key
+    assert told is not None
+    assert told.blocked
+
+
+async def test_what_was_ever_spent_is_told(ledger: Ledger, store: Store) -> None:
+    one = key()
+    await ledger.add(one, "first")
+    await ledger.change("account", one.account, make=True)
+    payer = Payer(key=one.id, end_user="alice")
+    made = [ended(None, call(None, Decimal("0.25")), payer=payer, account=one.account) for _ in range(3)]
+    await store.put(made)
+    async with asyncio.timeout(10):
+        while (await ledger.find("key", one.id)).total != Decimal("0.75"):
+            await asyncio.sleep(0.05)
+    assert (await ledger.find("account", one.account)).total == Decimal("0.75")

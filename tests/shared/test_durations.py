@@ -58,3 +58,11 @@ def test_a_period_ends_later_and_the_next_one_later_still(duration: str, now: fl
 def test_anything_else_is_no_duration(duration: str) -> None:
     with pytest.raises(ValueError, match="looks like"):
         durations.check(duration)
+
+
+@pytest.mark.parametrize("duration", ["45s", "30m", "1h", "24h", "1d", "3d", "7d", "30d", "2w", "1mo", "12mo"])
+@given(now=st.floats(100_000_000, 4_000_000_000))
+def test_a_period_has_begun_and_is_followed_by_the_next(duration: str, now: float) -> None:
+    end = durations.renewed(duration, now)
+    assert durations.began(duration, end) <= now < end
+    assert durations.renewed(duration, durations.began(duration, end)) == end

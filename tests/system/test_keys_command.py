@@ -38,8 +38,11 @@ async def test_a_key_is_made_shown_once_blocked_and_deleted(system: System) -> N
     assert "blocked" in (await keys(system, "block", "of the command"))[1]
     assert code(await respond(system.url, key)) == (401, "key_blocked")
     assert "good" in (await keys(system, "unblock", id_))[1]
+    between = (await keys(system, "regenerate", id_, "--overlap", "1h"))[1].splitlines()[0]
+    assert [(await respond(system.url, one)).status_code for one in (key, between)] == [200, 200]
     again = (await keys(system, "regenerate", id_))[1].splitlines()[0]
-    assert code(await respond(system.url, key)) == (401, "invalid_api_key")
+    for gone in (key, between):
+        assert code(await respond(system.url, gone)) == (401, "invalid_api_key")
     assert (await keys(system, "delete", again))[1] == f"{id_} is deleted\n"
     assert (await keys(system, "info", id_))[0] == 1
 

@@ -74,6 +74,21 @@ async def three(
 OK = (200, None)
 
 
+async def test_an_old_secret_overlaps_with_the_new_one_everywhere_and_then_stops(three: Three) -> None:
+    old = await three.manager.key()
+    assert set(await three.each(old)) == {OK}
+    began = time.monotonic()
+    new = (await three.manager.post("/key/regenerate", key=old, grace_period="4s"))["key"]
+    for _ in range(3):
+        assert set(await three.each(new)) == {OK}
+        if time.monotonic() > began + 3:
+            break
+        assert set(await three.each(old)) == {OK}
+    await three.until((401, "key_expired"), lambda: three.each(old))
+    assert time.monotonic() - began < 4 + WITHIN + 1  # durations are whole seconds
+    assert set(await three.each(new)) == {OK}
+
+
 async def test_a_revoked_key_is_good_nowhere_within_a_second(three: Three) -> None:
     key = await three.manager.key()
     assert set(await three.each(key)) == {OK}
@@ -159,3 +174,23 @@ async def test_what_was_revoked_while_a_gateway_was_cut_off_is_good_nowhere(thre
             return [answer for answer in said if answer[0] != 503]  # it is still on its way back
 
         assert await three.until((401, "key_blocked"), each) < 5
+
+
+async def test_while_the_ledger_is_away_known_keys_are_good_without_limits_and_budgets_are_not(three: Three) -> None:
+    limited, paying = await three.manager.key(rpm_limit=1), await three.manager.key(max_budget=100)
+    for key in (limited, paying):
+        await three.each(key)
+    [ledger] = [service for service in three.services.services if service.name == "ledger"]
+    ledger.kill()
+    try:
+        began = time.monotonic()
+        assert set(await three.each(limited)) == {OK}
+        assert set(await three.each(limited)) == {OK}  # the first minute's one was used up
+        assert time.monotonic() - began < 15
+        assert set(await three.each(paying)) == {(503, "ledger_unavailable")}
+        assert set(await three.each("sk-nobody-has-ever-seen-this")) == {(503, "ledger_unavailable")}
+    finally:
+        ledger.start()
+    await three.until((401, "invalid_api_key"), lambda: three.each("sk-nobody-has-ever-seen-this"))
+    limited_again = {answer for _ in range(2) for answer in await three.each(limited)}
+    assert (429, "rate_limit_exceeded") in limited_again

@@ -34,6 +34,8 @@ from warren_gateway.gateway import Gateway
 
 log = structlog.get_logger("warren.gateway")
 
+_PATIENCE = 1.0
+"""Seconds that the limits of a key may take: a limit spares an error, and is not worth a long wait."""
 _MARGIN = 120.0
 """Seconds behind a deadline in which an outcome may still come."""
 _Budget = tuple[str, Decimal, str | None]
@@ -146,7 +148,7 @@ async def _permitted(gateway: Gateway, asked: Asked, payer: Payer, limits: Limit
         seconds=asked.deadline + _MARGIN - time(),
     )
     try:
-        answer = await gateway.ask_ledger(LEDGER_ASK, question)
+        answer = await gateway.ask_ledger(LEDGER_ASK, question, _PATIENCE)
     except LedgerUnavailable:
         log.warning("the limits of a key cannot be looked at", key=payer.key)
         return
@@ -177,7 +179,7 @@ async def _reserved(
     plan = tuple(one.id for one in known)
     if not wanted:
         return payer, plan
-    held = payer.model_copy(update={"budgets": tuple(one.budget for one in wanted)})
+    held = _held(payer, wanted)
     question = Reserve(response_id=asked.response_id, until=asked.deadline + _MARGIN, reservations=wanted)
     try:
         answer = await gateway.ask_ledger(LEDGER_ASK, question)
@@ -185,12 +187,17 @@ async def _reserved(
         await gateway.dispatch.unreserve(asked.response_id, held)  # it may be held all the same
         raise
     assert isinstance(answer, Reserved)
-    held = held.model_copy(update={"budgets": tuple(one for one in held.budgets if one not in answer.refused)})
+    held = _held(payer, [one for one in wanted if one.budget not in answer.refused])
     plan = tuple(id_ for id_ in plan if f"deployment:{id_}" not in answer.refused)
     if not plan:
         await gateway.dispatch.unreserve(asked.response_id, held)
         raise _limited("A budget is used up.", "insufficient_quota", "insufficient_quota", None)
     return held, plan
+
+
+def _held(payer: Payer, reservations: Iterable[Reservation]) -> Payer:
+    made = [(one.budget, one.amount) for one in reservations]
+    return payer.model_copy(update={"budgets": tuple(one for one, _ in made), "held": tuple(one for _, one in made)})
 
 
 def _limits(key: Party) -> Limits:

@@ -48,7 +48,10 @@ LITELLM = {
     b"x-warren-deployment": b"x-litellm-model-id",
     b"x-warren-retries": b"x-litellm-attempted-retries",
     b"x-warren-fallbacks": b"x-litellm-attempted-fallbacks",
-    b"x-warren-response-cost": b"x-litellm-response-cost",
+    **{
+        f"x-warren-response-cost{name}".encode(): f"x-litellm-response-cost{name}".encode()
+        for name in ("", "-original", "-discount-amount", "-margin-amount", "-margin-percent")
+    },
     b"x-warren-key-spend": b"x-litellm-key-spend",
 }
 """What LiteLLM calls our headers, for those who switch that on. It tells the address of who answers, too."""

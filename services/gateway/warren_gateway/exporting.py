@@ -55,6 +55,13 @@ async def exported(ask: Ask, account: str) -> AsyncIterator[bytes]:
     yield Line("end", to_json({"account": account, **counts})[1:-1]).written()
 
 
+async def following(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Lines, the first of which has been waited for."""
+    yield first
+    async for line in rest:
+        yield line
+
+
 async def _conversations(ask: Ask, account: str) -> AsyncIterator[Line]:
     async for page in _pages(ask, ListConversations(account=account, limit=_AT_ONCE)):
         for conversation in from_json(page.payload):

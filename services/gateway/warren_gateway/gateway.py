@@ -57,20 +57,20 @@ class Gateway:
     def price(self, deployment: Deployment, input_tokens: int, output_tokens: int) -> Decimal | None:
         """What so many tokens of a deployment cost, in US dollars; None if nobody knows."""
         usage = Usage(input_tokens=input_tokens, output_tokens=output_tokens)
-        return self.prices.bill(deployment, usage, Served(at=time())).amount
+        return self.prices.bill(deployment, usage, Served(at=time()), self.config.terms).amount
 
     def owns(self, account: str, id_: str, prefix: str) -> bool:
         """Whether this account was given this id, and for something of this kind."""
         return id_.startswith(f"{prefix}_") and self.signer.owns(account, id_)
 
-    async def ask_ledger(self, to: str, question: Message) -> Message:
-        """Call the ledger.
+    async def ask_ledger(self, to: str, question: Message, patience: float = _LEDGER_PATIENCE) -> Message:
+        """Call the ledger; it has so many seconds to answer.
 
         Raises:
             LedgerUnavailable: it does not answer, or cannot reach its store.
         """
         try:
-            return await self.bus.call(to, question, timeout=_LEDGER_PATIENCE)
+            return await self.bus.call(to, question, timeout=patience)
         except (CallTimeout, BusUnavailable, Overloaded):
             raise LedgerUnavailable("Stored responses cannot be reached at the moment.", retry_after=2) from None
 

@@ -100,6 +100,7 @@ def shown(party: Party, state: PartyState | None = None) -> Json:
         "max_budget": _number(party.max_budget),
         "budget_duration": party.budget_duration,
         "spend": None if state is None else _number(state.spent),
+        "total_spend": None if state is None else _number(state.total),
         "reserved": None if state is None else _number(state.reserved),
         "budget_reset_at": None if state is None else _time(state.resets_at),
     }
@@ -122,6 +123,7 @@ def shown(party: Party, state: PartyState | None = None) -> Json:
         "max_parallel_requests": party.max_parallel_requests,
         "tags": list(party.tags),
         "expires": _time(party.expires),
+        "old_key_expires": _time(max(party.retiring.values(), default=None)),
         **common,
     }
 

@@ -6,55 +6,24 @@ Routes read their bodies themselves, so it is written down here; a test holds it
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 import warren
 from warren import requests
+from warren_gateway.openapi_management import OF_OPERATORS, QUERY, SAID
+from warren_gateway.openapi_operation import Operation
 from warren_gateway.openapi_shapes import SHAPES, reference
 from warren_gateway.queries import INCLUDABLE, STATUSES
-from warren_gateway.reporting import DIMENSIONS, FORMATS
 
 Json = dict[str, Any]
-Method = Literal["get", "post", "delete"]
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One way to use one address."""
-
-    method: Method
-    path: str
-    summary: str
-    answer: str
-    body: type[BaseModel] | str | None = None
-    query: tuple[str, ...] = ()
-    headers: tuple[str, ...] = ()
-    stream: bool = False
-    table: bool = False
-    """As CSV, too."""
-    lines: bool = False
-    """As JSON Lines only."""
-    optional: bool = False
-    """The body may be left out."""
-    codes: tuple[int, ...] = ()
-    """Of the refusals, beside those that every operation has."""
-    tag: str = "Responses"
-
-    @property
-    def name(self) -> str:
-        steps = [step for step in self.path.removeprefix("/v1").split("/") if step and not step.startswith("{")]
-        one = "_one" if self.path.endswith("}") else ""
-        return "_".join((self.method, *steps)) + one
 
 
 _PAGE = ("limit", "order", "after")
 _ONE = "/v1/responses/{response_id}"
 _CONVERSATION = "/v1/conversations/{conversation_id}"
-_SPENT = ("start_date", "end_date", "format", "rows", "model", "key", "account", "user", "tag")
-_SPENT_AT = (*_SPENT, "provider", "deployment")
 
 OPERATIONS = (
     Operation(
@@ -114,25 +83,7 @@ OPERATIONS = (
     ),
     Operation("get", "/v1/models", "List the models.", "ModelList", tag="Models"),
     Operation("get", "/v1/models/{model}", "Retrieve a model.", "Model", codes=(404,), tag="Models"),
-    Operation(
-        "get", "/global/spend/report", "Sum up what was spent, told apart by days and by who and what it was for.",
-        "SpendReport", query=("group_by", *_SPENT_AT), table=True, codes=(403, 404), tag="Spend",
-    ),
-    Operation(
-        "get", "/spend/logs", "List what single responses have cost.", "SpendLogs",
-        query=(*_SPENT, "status", "response_id", "after"), table=True, codes=(403, 404), tag="Spend",
-    ),
-    *(
-        Operation(
-            "get", f"/spend/{name}", f"Sum up what was spent by {name}.", "SpendReport", query=_SPENT_AT, table=True,
-            codes=(403, 404), tag="Spend",
-        )
-        for name in ("keys", "users", "tags", "models")
-    ),
-    Operation(
-        "get", "/account/export", "All that is kept of an account, as JSON Lines.", "ExportLine", query=("whose",),
-        lines=True, codes=(403,), tag="Spend",
-    ),
+    *OF_OPERATORS,
 )  # fmt: skip
 
 HEALTH = {
@@ -154,18 +105,7 @@ _QUERY: dict[str, Json] = {
     "created_after": {"type": "integer", "minimum": 0, "description": "In seconds since the epoch."},
     "created_before": {"type": "integer", "minimum": 0, "description": "In seconds since the epoch."},
 }
-_QUERY |= {
-    "group_by": {"type": "string", "default": "day", "description": f"By commas: {', '.join(DIMENSIONS)}."},
-    "start_date": {"type": "string", "format": "date", "description": "The first day, in UTC; 30 days by default."},
-    "end_date": {"type": "string", "format": "date", "description": "The last day; today by default."},
-    "format": {"type": "string", "enum": list(FORMATS), "default": "json"},
-    "rows": {"type": "integer", "minimum": 1, "maximum": 10_000},
-    "key": {"type": "string", "description": "A key's id, its alias, or the key."},
-    **{name: {"type": "string"} for name in ("account", "user", "tag", "provider", "deployment", "response_id")},
-}
-_QUERY["whose"] = {"type": "string", "minLength": 1}
-_SAID = {"rows": "limit", "whose": "account"}
-"""Where a parameter of one name is another one elsewhere."""
+_QUERY |= QUERY
 _HEADERS: dict[str, Json] = {
     "Idempotency-Key": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
 }
@@ -174,6 +114,7 @@ _REFUSALS = {
     401: "There is no key, or it is none of ours.",
     403: "Only the master key may do this.",
     404: "There is no such thing, or it is another account's.",
+    409: "Somebody else changes this at the same time.",
     413: "The body is too large.",
     422: "The idempotency key stands for another request.",
     429: "The provider limits the rate.",
@@ -278,7 +219,7 @@ def _path(operation: Operation, models: tuple[str, ...]) -> list[Json]:
 
 
 def _in_query(name: str) -> Json:
-    parameter: Json = {"name": _SAID.get(name, name), "in": "query", "schema": _QUERY[name]}
+    parameter: Json = {"name": SAID.get(name, name), "in": "query", "schema": _QUERY[name]}
     return parameter | {"style": "deepObject", "explode": True} if name == "metadata" else parameter
 
 

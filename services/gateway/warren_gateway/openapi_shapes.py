@@ -71,8 +71,44 @@ _RESPONSE = _object(
 _TOKENS = dict.fromkeys(
     ("input_tokens", "cached_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens"), _COUNT
 )
-_SPENT = {"spend": _or_null({"type": "number"}), "spend_exact": _or_null(_TEXT)}
+_SPENT = {
+    name: shape
+    for amount in ("spend", "provider_spend", "original_spend")
+    for name, shape in ((amount, _or_null({"type": "number"})), (f"{amount}_exact", _or_null(_TEXT)))
+}
 """In US dollars; null is unknown."""
+
+_MONEY = _or_null({"type": "number"})
+_TEXTS = {"type": "array", "items": _TEXT}
+_SPENDER: Json = {
+    "blocked": _YES,
+    "metadata": {"type": "object"},
+    **dict.fromkeys(("max_budget", "spend", "total_spend", "reserved"), _MONEY),
+    **dict.fromkeys(("budget_duration", "budget_reset_at", "created_at", "updated_at"), _or_null(_TEXT)),
+}
+_KEY: Json = {
+    **dict.fromkeys(("id", "key_name", "account"), _TEXT),
+    **dict.fromkeys(("key_alias", "expires", "old_key_expires"), _or_null(_TEXT)),
+    **dict.fromkeys(("models", "allowed_routes", "tags"), _TEXTS),
+    **dict.fromkeys(("rpm_limit", "tpm_limit", "max_parallel_requests"), _or_null(_COUNT)),
+    **_SPENDER,
+}
+_MANAGED: dict[str, Json] = {
+    "Key": _object(_KEY),
+    "NewKey": _object({"key": _TEXT, **_KEY}),
+    "KeyInfo": _object({"key": _TEXT, "info": reference("Key")}),
+    "KeyList": _object({"keys": _array("Key"), "has_more": _YES}),
+    "DeletedKeys": _object({"deleted_keys": _TEXTS}),
+    "EndUser": _object({"user_id": _TEXT, "alias": _or_null(_TEXT), **_SPENDER}),
+    "EndUserList": _object({"users": _array("EndUser"), "has_more": _YES}),
+    "EndUsers": _object({"users": _array("EndUser")}),
+    "DeletedEndUsers": _object({"deleted_users": _TEXTS}),
+    "Account": _object({"account": _TEXT, "alias": _or_null(_TEXT), **_SPENDER}),
+    "AccountList": _object({"accounts": _array("Account"), "has_more": _YES}),
+    "Accounts": _object({"accounts": _array("Account")}),
+    "DeletedAccounts": _object({"deleted_accounts": _TEXTS}),
+}
+"""What the routes answer that manage keys, end users and accounts."""
 
 SHAPES: dict[str, Json] = {
     "Error": _object(
@@ -116,7 +152,7 @@ SHAPES: dict[str, Json] = {
     ),
     "Spend": _object(
         {
-            **dict.fromkeys(("requests", "failed_requests", "calls", "unpriced_calls"), _COUNT),
+            **dict.fromkeys(("requests", "failed_requests", "calls", "unpriced_calls", "repriced_calls"), _COUNT),
             **_TOKENS,
             **_SPENT,
         },
@@ -134,8 +170,20 @@ SHAPES: dict[str, Json] = {
             **_TOKENS,
             **_SPENT,
             "unpriced_calls": _COUNT,
+            "repriced_calls": _COUNT,
             "calls": {"type": "array", "items": {"type": "object"}},
         }
+    ),
+    **_MANAGED,
+    "RepriceLine": _object(
+        {"object": _TEXT},
+        responses=_COUNT,
+        calls=_COUNT,
+        repriced_calls=_COUNT,
+        newly_priced_calls=_COUNT,
+        unpriced_calls=_COUNT,
+        spend_before=_TEXT,
+        spend=_TEXT,
     ),
     "ExportLine": _object({"object": _TEXT}),
     "Health": _object({"status": _TEXT}, bus=_TEXT, ledger=_TEXT, store=_TEXT),

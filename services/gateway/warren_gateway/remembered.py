@@ -12,6 +12,8 @@ FRESH = 10.0
 """Seconds for which an answer holds unless it is revoked: no revocation that was lost lives longer."""
 STALE = 600.0
 """Seconds for which it holds while the ledger cannot be asked; nothing can be revoked then, either."""
+AWAY = 2.0
+"""Seconds for which nobody waits for the ledger again once it has not answered, where something is remembered."""
 _MOST = 10_000
 _AT_A_TIME = 32
 """Questions at a time: whoever tries keys does not keep the ledger from its work."""
@@ -40,14 +42,16 @@ class Remembered(Generic[T]):
         self._asking: dict[str, asyncio.Task[T]] = {}
         self._places = asyncio.Semaphore(_AT_A_TIME)
         self._revocations = 0
+        self._away_until = 0.0
 
     async def find(self, name: str) -> T:
         """
         Raises:
             LedgerUnavailable: it cannot be asked, and what is remembered is too old, or nothing.
         """
-        for known in (self._none, self._known.get(name)):
-            if known is not None and self._clock() - known[1] < FRESH:
+        good = STALE if self._clock() < self._away_until else FRESH
+        for known, holds in ((self._none, FRESH), (self._known.get(name), good)):
+            if known is not None and self._clock() - known[1] < holds:
                 return known[0]
         asking = self._asking.get(name)
         if asking is None:
@@ -73,6 +77,7 @@ class Remembered(Generic[T]):
                 async with self._places:
                     told = await self._ask(name)
             except LedgerUnavailable:
+                self._away_until = self._clock() + AWAY
                 known = self._known.get(name)
                 if known is not None and self._clock() - known[1] < STALE:
                     return known[0]

@@ -106,9 +106,11 @@ def _shown(row: Json) -> Json:
     told: Json = {}
     for name, value in row.items():
         told[name] = value
-        if name == "spend":
+        if name.endswith("spend"):
             told[name] = None if value is None else float(value)
-            told["spend_exact"] = value
+            told[f"{name}_exact"] = value
+        elif name == "original":
+            told[name] = _shown(value)
         elif name == "calls" and isinstance(value, list):
             told[name] = [_shown(call) for call in value]
         elif name.endswith("_at") and value is not None:

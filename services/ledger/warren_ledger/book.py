@@ -3,13 +3,14 @@
 Every change may be made twice: a response holds once, and is charged once.
 """
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import TypeVar
 
 from pydantic import Field
 
 from warren.contracts import Contract, Reservation
-from warren.durations import renewed
+from warren.durations import began, renewed
 
 T = TypeVar("T")
 
@@ -36,6 +37,8 @@ class Book(Contract):
     """By response id."""
     lapsed: dict[str, float] = Field(default_factory=dict)
     """Responses that hold nothing any more though nobody has said what they cost, and until when that is awaited."""
+    corrected: int = 0
+    """The number of the last corrections that it has taken."""
 
     @property
     def held(self) -> Decimal:
@@ -87,6 +90,19 @@ class Book(Contract):
             return book
         changes = {"spent": book.spent + (cost or 0), "lapsed": _without(book.lapsed, response_id)}
         return book.model_copy(update=changes)
+
+    def recharged(self, number: int, changes: Iterable[tuple[float, Decimal]], now: float) -> "Book":
+        """With what responses turned out to cost more or less, those that ended in the present period; by when they
+        ended. Corrections are taken in the order of their numbers, each once.
+        """
+        book = self.at(now)
+        if number <= book.corrected:
+            return book
+        first = 0.0
+        if book.duration is not None and book.resets_at is not None:
+            first = began(book.duration, book.resets_at)
+        spent = book.spent + sum((amount for ended_at, amount in changes if ended_at >= first), Decimal(0))
+        return book.model_copy(update={"spent": max(spent, Decimal(0)), "corrected": number})
 
     def released(self, response_id: str, now: float, *, final: bool) -> "Book":
         """Without what a response holds. Unless that is `final`, somebody may still say what it cost."""

@@ -7,11 +7,12 @@ it writes another one are written together.
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
+from itertools import zip_longest
 
 import structlog
 
@@ -19,6 +20,7 @@ from warren.contracts import Done, Outcome, Reservation, Reserve, Reserved, Unre
 from warren.durations import renewed
 from warren.errors import LedgerUnavailable, WarrenError
 from warren_ledger.book import Book
+from warren_ledger.store.charges import Charge, Corrected
 from warren_ledger.store.entries import Entries, Entry
 
 log = structlog.get_logger("warren.ledger")
@@ -95,8 +97,11 @@ class Budgets:
         id_, calls, now = outcome.response_id, outcome.calls, time.time()
         if outcome.superseded or not (won or calls):
             return
+        held = dict(zip(outcome.payer.budgets, outcome.payer.held, strict=False))
         for budget in outcome.payer.budgets:
             cost = _cost(budget, calls)
+            if cost is None:
+                cost = held.get(budget)
             if not won:
                 change: Change = partial(Book.charged_late, response_id=id_, cost=cost, now=now)
             elif calls:
@@ -117,6 +122,17 @@ class Budgets:
         entries = await self._entries.some("budgets", list(limits))
         books = {entry.id: Book.model_validate(entry.state).at(now) for entry in entries}
         return {name: float((book.spent + book.held) / limits[name]) for name, book in books.items() if limits[name]}
+
+    async def recharge(self, number: int, corrected: Iterable[Corrected]) -> None:
+        """Charge what responses cost by now instead of what they were charged. Corrections have numbers: each is made
+        once, in their order.
+        """
+        changes: defaultdict[str, list[tuple[float, Decimal]]] = defaultdict(list)
+        for one in corrected:
+            for budget, ended_at, amount in _recharged(one):
+                changes[budget].append((ended_at, amount))
+        for budget, made in changes.items():
+            await self._change(budget, partial(Book.recharged, number=number, changes=made, now=time.time()))
 
     @asynccontextmanager
     async def lapsing(self) -> AsyncIterator[None]:
@@ -247,3 +263,23 @@ def _cost(budget: str, calls: Iterable[UpstreamCall]) -> Decimal | None:
         elif call.usage is not None:
             return None
     return total
+
+
+def _recharged(corrected: Corrected) -> Iterator[tuple[str, float, Decimal]]:
+    """What changes in which budgets, and when the response ended that they were charged for."""
+    payer, ended_at = corrected.after.payer, corrected.after.ended_at
+    if ended_at is None:
+        return
+    for budget, held in zip_longest(payer.budgets, payer.held[: len(payer.budgets)]):
+        amounts = [_cost(budget, _charged(charge)) for charge in (corrected.before, corrected.after)]
+        before, after = (held if amount is None else amount for amount in amounts)
+        if before is not None and after is not None and before != after:
+            yield budget, ended_at, after - before
+
+
+def _charged(charge: Charge) -> list[UpstreamCall]:
+    """The calls that its budgets were charged for: those of the attempt that ended it, or, where that made none, those
+    of whoever spoke up later.
+    """
+    own = [call for call in charge.calls if call.call_id.rpartition(".")[0] == charge.attempt]
+    return own or list(charge.calls)

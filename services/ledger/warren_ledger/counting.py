@@ -8,14 +8,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from secrets import token_hex
 
 import structlog
 
 from warren.errors import LedgerUnavailable
 from warren_ledger.store import Store
-from warren_ledger.store.charges import Batch
+from warren_ledger.store.charges import Batch, Corrected
 from warren_ledger.store.entries import Entry
 from warren_ledger.tallies import rows
 
@@ -27,16 +27,26 @@ _ROUND = 1.0
 _PATIENCE = 20.0
 """Seconds after which another ledger's batch is taken over."""
 _BATCH = "batch"
+_PARTS = tuple(part.name for part in fields(Batch))
 
 Tell = Callable[[int, Sequence[str]], Awaitable[None]]
 """Is told of the requests in each batch, by its number; perhaps several times."""
+Recharge = Callable[[int, Sequence[Corrected]], Awaitable[None]]
+"""Is told of the corrections in each batch, likewise."""
 
 
 class Counting:
     """One who counts."""
 
-    def __init__(self, store: Store, now: Callable[[], float] = time.time, tell: Tell | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        now: Callable[[], float] = time.time,
+        tell: Tell | None = None,
+        recharge: Recharge | None = None,
+    ) -> None:
         self._tell = tell
+        self._recharge = recharge
         self._entries = store.entries
         self._charges = store.charges
         self._now = now
@@ -73,8 +83,12 @@ class Counting:
             return 0
         if entry is None:
             return 0
-        batch = Batch(tuple(entry.state["calls"]), tuple(entry.state["requests"]))
-        await self._charges.count(entry.version, rows(await self._charges.facts(batch)))
+        batch = Batch(*(tuple(entry.state.get(name, ())) for name in _PARTS))
+        corrected = await self._charges.corrected(batch) if batch.corrections else []
+        facts = [*await self._charges.facts(batch), *(fact for one in corrected for fact in one.facts())]
+        await self._charges.count(entry.version, rows(facts))
+        if corrected and self._recharge is not None:
+            await self._recharge(entry.version, corrected)
         if self._tell is not None:
             await self._tell(entry.version, batch.requests)
         await self._charges.counted(batch)
@@ -86,7 +100,7 @@ class Counting:
         batch = await self._charges.uncounted(_MOST)
         if not batch:
             return None
-        state = {"by": self._name, "at": self._now(), "calls": batch.calls, "requests": batch.requests}
+        state = {"by": self._name, "at": self._now(), **{name: getattr(batch, name) for name in _PARTS}}
         version = 0 if last is None else last.version + 1
         entry = Entry(shelf="counting", id=_BATCH, version=version, state=state)
         return entry if await self._entries.put(entry) else None

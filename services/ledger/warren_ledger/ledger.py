@@ -39,6 +39,7 @@ from warren.contracts import (
     Identify,
     Job,
     Leave,
+    ListCalls,
     ListCharges,
     ListConversations,
     ListInputs,
@@ -59,6 +60,7 @@ from warren.contracts import (
     Release,
     RemoveParty,
     ReportSpend,
+    Reprice,
     Reserve,
     Survey,
     Tail,
@@ -128,7 +130,7 @@ async def recording(
             bus.serve(LEDGER_ASK, ledger.answer, limit=_ASKS),
             ends.reaping(),
             budgets.lapsing(),
-            Counting(store, tell=requests.told).open(),
+            Counting(store, tell=requests.told, recharge=budgets.recharge).open(),
             requests.open(),
             measured.watching(store, budgets, requests),
         ):
@@ -183,11 +185,8 @@ class Ledger:
                 return Done()
             case Delete():
                 return await self._delete(message)
-            case Cooldown():
-                await until_up(lambda: self._standing.cool(message))
-                return Done()
-            case Checked():
-                await until_up(lambda: self._standing.check(message))
+            case Cooldown() | Checked():
+                await until_up(lambda: self._standing.keep(message))
                 return Done()
             case (
                 OpenConversation() | UpdateConversation() | DeleteConversation()
@@ -198,6 +197,9 @@ class Ledger:
                 return await until_up(lambda: self._charging.unreserve(message))
             case AddParty() | ChangeParty() | RemoveParty():
                 return await self._parties.write(message)
+            case Reprice():
+                await self._store.charges.correct(message.corrections)
+                return Done()
         raise InvalidRequest(f"The ledger does not write a {message.kind}.")
 
     async def answer(self, delivery: Delivery) -> Message:
@@ -224,7 +226,7 @@ class Ledger:
                 return await self._parties.answer(message)
             case Permit() | Release():
                 return await self._permits.answer(message)
-            case ReportSpend() | ListCharges():
+            case ReportSpend() | ListCharges() | ListCalls():
                 return await self._reports.answer(message)
             case Turn() | Survey():
                 standing = self._standing

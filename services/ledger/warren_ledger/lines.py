@@ -6,23 +6,37 @@ from functools import reduce
 from operator import add
 from typing import Any
 
-from warren.contracts import UpstreamCall
+from warren.contracts import Price, UpstreamCall
 from warren_ledger.store.charges import Charge
-from warren_ledger.tallies import COUNTS, Tally
+from warren_ledger.tallies import COUNTS, EXACT, Tally
 
 Line = dict[str, Any]
 _TOKENS = ("input_tokens", "cached_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens")
-_TOLD = tuple(name for name in COUNTS if name != "priced_calls")
-
-
-def spent(tally: Tally) -> Decimal | None:
-    """What is known to have been spent; None where something was used and nothing has a price."""
-    return None if tally.unpriced_calls and not tally.priced_calls else tally.cost
+_TOLD = tuple(name for name in COUNTS if name not in ("priced_calls", "newly_priced_calls"))
 
 
 def summed(tally: Tally) -> Line:
-    """A tally, as reports tell it: money is text, as exact as it is."""
-    return {name: getattr(tally, name) for name in _TOLD} | {"spend": text(spent(tally))}
+    """A tally, as reports tell it: money is text, as exact as it is. Null is an amount where something was used and
+    nothing has a price.
+    """
+    counts = {name: getattr(tally, name) for name in _TOLD}
+    unknown = bool(tally.unpriced_calls and not tally.priced_calls)
+    unpriced, priced = _before(tally)
+    return counts | _amounts(tally, unknown=unknown, was_unknown=bool(unpriced and not priced))
+
+
+def _before(tally: Tally) -> tuple[int, int]:
+    """How many calls had no price and how many had one before some were priced again."""
+    return tally.unpriced_calls + tally.newly_priced_calls, tally.priced_calls - tally.newly_priced_calls
+
+
+def _amounts(tally: Tally, *, unknown: bool, was_unknown: bool) -> Line:
+    """What was spent; what of it providers got; and what it was before calls were priced again."""
+    return {
+        "spend": None if unknown else text(tally.cost),
+        "provider_spend": None if unknown else text(EXACT.subtract(tally.cost, tally.margin)),
+        "original_spend": None if was_unknown else text(EXACT.subtract(tally.cost, tally.corrected)),
+    }
 
 
 def charged(charge: Charge, alias: str | None = None) -> Line:
@@ -48,8 +62,9 @@ def charged(charge: Charge, alias: str | None = None) -> Line:
         "seconds": None if charge.ended_at is None else round(charge.ended_at - charge.created_at, 6),
         "first_event_seconds": first[-1] if first else None,
         **{name: getattr(tally, name) for name in _TOKENS},
-        "spend": text(cost(charge.calls)),
+        **_amounts(tally, unknown=bool(tally.unpriced_calls), was_unknown=bool(_before(tally)[0])),
         "unpriced_calls": tally.unpriced_calls,
+        "repriced_calls": tally.repriced_calls,
         "estimated": any(call.usage_source == "estimated" for call in charge.calls),
         "calls": [_call(call) for call in charge.calls],
     }
@@ -57,12 +72,6 @@ def charged(charge: Charge, alias: str | None = None) -> Line:
 
 def total(calls: Iterable[UpstreamCall]) -> Tally:
     return reduce(add, map(Tally.of_call, calls), Tally())
-
-
-def cost(calls: Iterable[UpstreamCall]) -> Decimal | None:
-    """What these cost together; None if that is not known of one of them."""
-    tally = total(calls)
-    return None if tally.unpriced_calls else tally.cost
 
 
 def text(amount: Decimal | None) -> str | None:
@@ -82,4 +91,11 @@ def _call(call: UpstreamCall) -> Line:
         "upstream_request_id": call.upstream_request_id,
         "usage_source": call.usage_source,
         "spend": text(call.cost),
+        "price_source": call.price_source,
+        "price_date": call.price_date,
+        **({} if call.original is None else {"original": _original(call.original)}),
     }
+
+
+def _original(price: Price) -> Line:
+    return {"spend": text(price.cost), "price_source": price.price_source, "price_date": price.price_date}

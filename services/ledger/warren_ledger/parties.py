@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from decimal import Decimal
 
 from pydantic import ValidationError
 from pydantic_core import to_json
@@ -26,9 +27,17 @@ from warren.contracts import (
 from warren.errors import InvalidRequest
 from warren_ledger.budgets import Budgets
 from warren_ledger.store import Store
+from warren_ledger.store.charges import Question
 from warren_ledger.store.entries import Entry, Shelf
+from warren_ledger.tallies import day, periods
 
 _SHELVES: dict[PartyKind, Shelf] = {"key": "virtual_keys", "end_user": "end_users", "account": "accounts"}
+_SUMS: dict[PartyKind, tuple[str, str]] = {
+    "key": ("keys", "key"), "end_user": ("users", "end_user"), "account": ("users", "account"),
+}  # fmt: skip
+_BEGINNING = "2025-01-01"
+"""Nothing was spent before."""
+_DAY = 86_400
 _TRIES = 20
 
 
@@ -40,6 +49,7 @@ class Parties:
     def __init__(self, bus: Bus, store: Store, budgets: Budgets) -> None:
         self._bus = bus
         self._entries = store.entries
+        self._charges = store.charges
         self._budgets = budgets
 
     async def answer(self, message: Message) -> Message:
@@ -47,7 +57,10 @@ class Parties:
             case Identify(digests=digests):
                 return await self._identify(digests)
             case FindParty(what=what, names=names):
-                return await self._state(what, await self._find(what, names))
+                state = await self._state(what, await self._find(what, names))
+                return (
+                    state if state.party is None else state.model_copy(update={"total": await self._total(state.party)})
+                )
             case ListParties():
                 return await self._list(message)
             case Reserve():
@@ -68,7 +81,7 @@ class Parties:
         entry = await self._find("key", digests)
         if entry is None:
             return Identified(any=await self._entries.any("virtual_keys"))
-        key = _party(entry)
+        key = _as_named(_party(entry), digests)
         account = await self._entries.find("accounts", key.account)
         return Identified(key=key, account=None if account is None else _party(account))
 
@@ -85,6 +98,12 @@ class Parties:
         if book is None:
             return PartyState(party=party)
         return PartyState(party=party, spent=book.spent, reserved=book.held, resets_at=book.resets_at)
+
+    async def _total(self, party: Party) -> Decimal:
+        """What it has ever spent, by the sums of days."""
+        view, name = _SUMS[party.what]
+        asked = Question(view=view, by=(), periods=periods(_BEGINNING, day(time.time() + _DAY)), where={name: party.id})
+        return sum((tally.cost for _, tally in await self._charges.report(asked)), Decimal(0))
 
     async def _list(self, asked: ListParties) -> Page:
         found = await self._entries.page(
@@ -115,6 +134,8 @@ class Parties:
                     return PartyState()
                 return await self._add(_changed(Party(what=asked.what, id=asked.names[0]), asked.changes), "")
             party = _changed(_party(entry), {**asked.changes, "updated_at": time.time()})
+            if asked.digest not in ("", _digest(entry)):  # else it is the same message again
+                party = party.model_copy(update={"retiring": _retiring(party, _digest(entry), asked)})
             if await self._entries.put(_entry(party, asked.digest or _digest(entry), entry.version + 1)):
                 await self._tell(party)
                 return await self._state(asked.what, _entry(party))
@@ -139,7 +160,7 @@ def _entry(party: Party, digest: str = "", version: int = 0) -> Entry:
     names: tuple[str, ...] = ()
     if party.what == "key":
         alias = () if party.alias is None else (f"alias:{party.alias}",)
-        names = (party.id, digest, *alias)
+        names = (party.id, digest, *alias, *party.retiring)
     return Entry(
         shelf=_SHELVES[party.what],
         id=party.id,
@@ -156,6 +177,23 @@ def _party(entry: Entry) -> Party:
 
 def _digest(entry: Entry) -> str:
     return entry.names[1] if len(entry.names) > 1 else ""
+
+
+def _as_named(key: Party, digests: Sequence[str]) -> Party:
+    """A key by one of its hashes: by one that is retiring, it expires when that does."""
+    until = [key.retiring[digest] for digest in digests if digest in key.retiring]
+    if not until:
+        return key
+    return key.model_copy(update={"expires": min(until if key.expires is None else [*until, key.expires])})
+
+
+def _retiring(key: Party, digest: str, asked: ChangeParty) -> dict[str, float]:
+    """The hashes that go on naming a key, if anything is to overlap."""
+    if asked.overlap is None:
+        return {}
+    now = time.time()
+    all_ = key.retiring | {digest: asked.overlap}
+    return {name: until for name, until in all_.items() if until > now and name != asked.digest}
 
 
 def _changed(party: Party, changes: dict[str, object]) -> Party:

@@ -5,12 +5,12 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from warren.contracts import ListCharges, Page, ReportSpend
+from warren.contracts import Calls, CallsOf, ListCalls, ListCharges, Page, ReportSpend
 from warren.errors import InvalidRequest
 from warren_ledger import lines
 from warren_ledger.store import Store
 from warren_ledger.store.charges import Question, Wanted
-from warren_ledger.tallies import Tally, days, meant, periods, view
+from warren_ledger.tallies import days, meant, periods, view
 
 
 class Reports:
@@ -20,18 +20,26 @@ class Reports:
         self._charges = store.charges
         self._entries = store.entries
 
-    async def answer(self, asked: ReportSpend | ListCharges) -> Page:
-        return await (self._report(asked) if isinstance(asked, ReportSpend) else self._list(asked))
+    async def answer(self, asked: ReportSpend | ListCharges | ListCalls) -> Page | Calls:
+        match asked:
+            case ReportSpend():
+                return await self._report(asked)
+            case ListCharges():
+                return await self._list(asked)
+        return await self._calls(asked)
 
     async def _report(self, asked: ReportSpend) -> Page:
         by, where = tuple(dict.fromkeys(asked.by)), _named(asked.where)
         columns = tuple(map(meant, by))
         split = days if "day" in by else periods
         question = Question(
-            view=view({*columns, *where}), by=columns, periods=split(asked.first, asked.last), where=where
+            view=view({*columns, *where}),
+            by=columns,
+            periods=split(asked.first, asked.last),
+            where=where,
+            limit=asked.limit + 1,
         )
-        found = await self._charges.report(question)
-        rows = sorted(((dict(zip(by, values, strict=True)), tally) for values, tally in found), key=_order)
+        rows = [(dict(zip(by, values, strict=True)), tally) for values, tally in await self._charges.report(question)]
         shown = rows[: asked.limit]
         aliases = await self._aliases({about["key"] for about, _ in shown if "key" in about})
         told = [_with_alias(about, aliases) | lines.summed(tally) for about, tally in shown]
@@ -56,6 +64,22 @@ class Reports:
             payload=to_json([lines.charged(charge, aliases.get(charge.payer.key)) for charge in shown]),
         )
 
+    async def _calls(self, asked: ListCalls) -> Calls:
+        """Of responses that have ended: of others, there may be more calls in a moment."""
+        before = None if asked.after is None else await self._place(asked.after)
+        wanted = Wanted(where={}, since=asked.since, until=asked.until, before=before, limit=asked.limit + 1)
+        found = await self._charges.page(wanted)
+        shown = found[: asked.limit]
+        return Calls(
+            responses=tuple(
+                CallsOf(response_id=one.response_id, calls=one.calls, corrections=one.corrections)
+                for one in shown
+                if one.status is not None
+            ),
+            has_more=len(found) > len(shown),
+            last_id=shown[-1].response_id if shown else None,
+        )
+
     async def _place(self, response_id: str) -> tuple[float, str]:
         found = await self._charges.page(Wanted(where={"response_id": response_id}, limit=1))
         if not found:
@@ -66,12 +90,6 @@ class Reports:
         """What people call these keys, as far as they are there and have a name."""
         found = await self._entries.some("virtual_keys", [key for key in keys if key])
         return {entry.id: alias for entry in found if (alias := entry.state.get("alias"))}
-
-
-def _order(row: tuple[dict[str, str], Tally]) -> tuple[object, ...]:
-    """A day after the other, the dearest first; what has the same cost by its names, so that it is always the same."""
-    about, tally = row
-    return about.get("day", ""), -tally.cost, -tally.requests, *about.values()
 
 
 def _named(where: Mapping[str, str]) -> dict[str, str]:

@@ -19,6 +19,9 @@ class Standing:
         self._notes = notes
         self._now = now
 
+    async def keep(self, told: Cooldown | Checked) -> None:
+        await (self.cool(told) if isinstance(told, Cooldown) else self.check(told))
+
     async def cool(self, cooldown: Cooldown) -> None:
         """Keep this, unless a longer one is kept already."""
         name = _COOLDOWN + cooldown.deployment

@@ -4,12 +4,12 @@ A fact is counted into the rows of each view: one for its day, and one for each 
 reads few rows, however many days it is of; and it reads the smallest view that tells all it asks for.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
 from decimal import Context, Decimal
 from functools import lru_cache
-from operator import add, attrgetter
+from operator import add, attrgetter, sub
 from typing import NamedTuple, Self
 
 from warren.contracts import Payer, UpstreamCall, Usage
@@ -22,11 +22,14 @@ VIEWS: dict[str, tuple[str, ...]] = {
     "tags": ("tag", "model"),
 }
 """What each is told apart by, beside the time."""
-_SIZES = (64, 16, 4, 1)
-"""Days of a period. All periods of a size follow each other without a gap."""
+_SIZES = (72, 12, 6, 3, 1)
+"""Days of a period. All periods of a size follow each other without a gap. Thirty days are seven of these at the most,
+and six on most days.
+"""
 _SAID = {"end_user": "user", "period": "day"}
 _MEANT = {word: name for name, word in _SAID.items()}
 EXACT = Context(prec=34)
+_NOTHING = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +47,30 @@ class Tally:
     cache_write_tokens: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
+    repriced_calls: int = 0
+    newly_priced_calls: int = 0
+    """Of these, those that had no price before."""
     cost: Decimal = Decimal(0)
-    """In US dollars, of the calls that have a price."""
+    """What is charged, in US dollars, for the calls that have a price."""
+    corrected: Decimal = Decimal(0)
+    """How much of that came of pricing calls again."""
+    margin: Decimal = Decimal(0)
+    """How much of it providers do not get."""
 
     def __add__(self, other: Self) -> Self:
-        counts = zip(COUNTS, map(add, self._counts(), other._counts()), strict=True)
-        return type(self)(**dict(counts), cost=EXACT.add(self.cost, other.cost))
+        counts = map(add, _COUNTS(self), _COUNTS(other))
+        return type(self)(*counts, *map(EXACT.add, _AMOUNTS(self), _AMOUNTS(other)))
 
-    def _counts(self) -> tuple[int, ...]:
-        counts: tuple[int, ...] = _COUNTS(self)
-        return counts
+    def __sub__(self, other: Self) -> Self:
+        counts = map(sub, _COUNTS(self), _COUNTS(other))
+        return type(self)(*counts, *map(EXACT.subtract, _AMOUNTS(self), _AMOUNTS(other)))
 
     @classmethod
     def of_call(cls, call: UpstreamCall) -> Self:
         """A call that nothing came of has no usage, and adds nothing but itself."""
-        usage = call.usage or Usage()
+        usage, cost = call.usage or Usage(), call.cost or _NOTHING
+        taken = cost if call.provider_cost is None else call.provider_cost
+        before = call if call.original is None else call.original
         return cls(
             calls=1,
             priced_calls=int(call.cost is not None),
@@ -68,7 +80,11 @@ class Tally:
             cache_write_tokens=usage.cache_write_tokens,
             output_tokens=usage.output_tokens,
             reasoning_tokens=usage.reasoning_tokens,
-            cost=call.cost or Decimal(0),
+            repriced_calls=int(call.original is not None),
+            newly_priced_calls=int(call.cost is not None and before.cost is None),
+            cost=cost,
+            corrected=EXACT.subtract(cost, before.cost or _NOTHING),
+            margin=EXACT.subtract(cost, taken),
         )
 
     @classmethod
@@ -76,8 +92,10 @@ class Tally:
         return cls(requests=1, failed_requests=int(status == "failed"))
 
 
-COUNTS = tuple(field.name for field in fields(Tally) if field.name != "cost")
-_COUNTS = attrgetter(*COUNTS)
+AMOUNTS = ("cost", "corrected", "margin")
+COUNTS = tuple(field.name for field in fields(Tally) if field.name not in AMOUNTS)
+_COUNTS: Callable[[Tally], tuple[int, ...]] = attrgetter(*COUNTS)
+_AMOUNTS: Callable[[Tally], tuple[Decimal, ...]] = attrgetter(*AMOUNTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +199,12 @@ def _rows(fact: Fact) -> Iterable[Row]:
     yield Row("users", fact.day, (fact.account, payer.end_user))
     for tag in dict.fromkeys(payer.tags) or ("",):
         yield Row("tags", fact.day, (tag, fact.model))
+
+
+def order(by: Sequence[str], values: Sequence[str], tally: Tally) -> tuple[object, ...]:
+    """Where a row of a report belongs: a day after the other, the dearest first; of the same cost, by its names."""
+    on = values[by.index("period")] if "period" in by else ""
+    return on, -tally.cost, -tally.requests, *values
 
 
 def said(name: str) -> str:

@@ -54,6 +54,6 @@ class Places:
         place = one.id, one.provider, one.model
         if (found := self._endpoints.get(place)) is None:
             environ = self.config.environ(self._environ)
-            tells = self.config.tells_cost
-            found = self._endpoints[place] = endpoint(one, environ, self._prices, tells_cost=tells)
+            terms, tells = self.config.terms, self.config.tells_cost
+            found = self._endpoints[place] = endpoint(one, environ, self._prices, terms=terms, tells_cost=tells)
         return found

@@ -12,6 +12,7 @@ from warren.contracts import Usage
 from warren.costs import Bill, Prices, Served
 from warren.errors import UpstreamAuth, UpstreamUnreachable
 from warren.requests.defaults import defaults
+from warren.spending import Terms
 from warren_worker import facts as known
 from warren_worker import parameters
 from warren_worker.credentials import Credential
@@ -111,6 +112,9 @@ def _unpriced(usage: Usage, served: Served) -> Bill:  # noqa: ARG001  # who has 
     return Bill(None, unpriced=("model",))
 
 
+_LISTED = Terms()
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """A deployment, ready to be called."""
@@ -167,7 +171,12 @@ def find(name: str) -> Provider:
 
 
 def endpoint(
-    deployment: Deployment, environ: Mapping[str, str], prices: Prices | None = None, *, tells_cost: bool = False
+    deployment: Deployment,
+    environ: Mapping[str, str],
+    prices: Prices | None = None,
+    *,
+    terms: Terms = _LISTED,
+    tells_cost: bool = False,
 ) -> Endpoint:
     """How to reach this deployment, and what it costs; by `prices`, or else by what is known of them.
 
@@ -204,6 +213,6 @@ def endpoint(
         drops=bool(params.drop_params),
         unwanted=tuple(params.additional_drop_params),
         raw=raw,
-        bill=partial((prices or Prices()).bill, deployment),
+        bill=partial((prices or Prices()).bill, deployment, terms=terms),
         tells_cost=tells_cost,
     )

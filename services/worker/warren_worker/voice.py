@@ -1,10 +1,11 @@
 """How a run speaks: as events to who streams, as one JSON object to who does not, to nobody if nobody listens."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic_core import to_json
 
-from warren.contracts import Flag, Head, Job
+from warren.contracts import Flag, Head, Job, UpstreamCall, charge
+from warren.costs.adjusting import adjusted
 from warren.costs.bill import digits
 from warren.errors import WarrenError
 from warren.events import Event
@@ -69,9 +70,7 @@ class Voice:
             self._stream.head = self._head(200, response=response)
             self.say(events, shown=shown, last=Flag.LAST)
         elif self._stream.gateway:
-            cost = self._calls.cost
-            told = {} if cost is None else {"x-warren-response-cost": digits(cost)}
-            self._stream.head = self._head(200, told, response=response)
+            self._stream.head = self._head(200, _costs(self._calls.made), response=response)
             self._stream.write(to_json(response, inf_nan_mode="null"), flags=Flag.LAST)
 
     def refuse(self, error: WarrenError) -> None:
@@ -106,6 +105,19 @@ class Voice:
             error=error,
             output_tokens=None if usage is None else usage.get("output_tokens"),
         )
+
+
+def _costs(calls: Sequence[UpstreamCall]) -> dict[str, str]:
+    """What is told of costs, if they are known; of list prices only where something else is charged."""
+    cost = charge(calls)
+    if cost is None:
+        return {}
+    told = {"": cost}
+    if (by := adjusted(line for call in calls for line in call.cost_lines)) is not None:
+        told |= {"-original": by.original, "-discount-amount": by.discount, "-margin-amount": by.margin}
+        if by.percentage is not None:
+            told["-margin-percent"] = by.percentage
+    return {f"x-warren-response-cost{name}": digits(amount) for name, amount in told.items()}
 
 
 def _public(url: str) -> str:

@@ -102,12 +102,24 @@ class Listing(Managing):
 
 
 class One(Managing):
-    """Show, block, unblock, regenerate or delete a key."""
+    """Show, block, unblock or delete a key."""
 
     model_config = SettingsConfigDict(cli_prog_name="warren keys")
 
     key: CliPositionalArg[str]
     """The key, its id, or its alias."""
+
+
+class Regenerating(Managing):
+    """Give a key another secret, and show that this once."""
+
+    model_config = SettingsConfigDict(cli_prog_name="warren keys regenerate")
+
+    key: CliPositionalArg[str]
+    """The key, its id, or its alias."""
+
+    overlap: str | None = None
+    """How long the old secret is good, too: 30m, 24h, 7d; not at all by default."""
 
 
 def main(arguments: list[str]) -> None:
@@ -123,7 +135,7 @@ def main(arguments: list[str]) -> None:
         case [("block" | "unblock") as name, *rest]:
             run(One, rest, lambda wanted: _row(_post(wanted, name, {"key": wanted.key})))
         case ["regenerate", *rest]:
-            run(One, rest, lambda wanted: _new(_post(wanted, "regenerate", {"key": wanted.key})))
+            run(Regenerating, rest, _regenerate)
         case ["delete", *rest]:
             run(One, rest, _delete)
         case [] | ["--help" | "-h"]:
@@ -137,6 +149,11 @@ def main(arguments: list[str]) -> None:
 
 def _new(made: Json) -> Answer:
     return made, f"{made['key']}\n{_row(made)[1]}"
+
+
+def _regenerate(wanted: Regenerating) -> Answer:
+    overlap = {} if wanted.overlap is None else {"grace_period": wanted.overlap}
+    return _new(_post(wanted, "regenerate", {"key": wanted.key, **overlap}))
 
 
 def _list(wanted: Listing) -> Answer:

@@ -1,4 +1,6 @@
-"""`warren spend`: what was spent, as a table with a bar for each row. Needs the master key of a gateway."""
+"""`warren spend`: what was spent, as a table with a bar for each row; `warren spend reprice` is another command. Needs
+the master key of a gateway.
+"""
 
 import shutil
 import sys
@@ -10,6 +12,7 @@ from urllib.parse import urlencode
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from warren.commands import reprice
 from warren.commands.managing import Answer, Json, Managing, ask, opened, run
 from warren.errors import WarrenError
 
@@ -19,7 +22,7 @@ _NAMES = ("day", "model", "provider", "deployment", "key", "account", "user", "t
 
 
 class Spending(Managing):
-    """Show what was spent, in US dollars."""
+    """Show what was spent, in US dollars. `warren spend reprice` prices again what was called."""
 
     model_config = SettingsConfigDict(cli_prog_name="warren spend")
 
@@ -67,7 +70,11 @@ class Spending(Managing):
 
 
 def main(arguments: list[str]) -> None:
-    run(Spending, arguments, _report)
+    match arguments:
+        case ["reprice", *rest]:
+            reprice.main(rest)
+        case _:
+            run(Spending, arguments, _report)
 
 
 def _report(wanted: Spending) -> Answer:

@@ -12,8 +12,9 @@ Every complaint names the line. What has no effect is reported, and never a reas
 
 import hashlib
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -28,13 +29,13 @@ from warren.config.reading import Source
 from warren.config.sections import Entry, File
 from warren.config.unknown import UNDROPPABLE, unknown, wrong_default, wrong_price
 from warren.deployments import WILD, Deployment
-from warren.located import dotted
+from warren.located import Where, dotted
 from warren.params import Info, Params, Secret
 from warren.routing.groups import Groups
 from warren.routing.rules import Rules
 from warren.settings import Complaint
 from warren.sinks import Callback
-from warren.spending import Spending
+from warren.spending import EVERYBODY, Margin, Spending, Terms
 
 __all__ = [
     "PROVIDERS",
@@ -92,6 +93,7 @@ class Config:
     spending: Spending = field(default_factory=Spending)
     callbacks: tuple[Callback, ...] = ()
     """Whom to tell of each request; the ledger does."""
+    terms: Terms = field(default_factory=Terms)
     groups: Groups = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -150,7 +152,7 @@ def _config(source: Source, environ: Mapping[str, str]) -> Config:
         raise source.complaint(where, message) from None
     if (wrong := wrong_price(file) or wrong_default(file)) is not None:
         raise source.complaint(*wrong)
-    idle = list(unknown(file))
+    idle = [*unknown(file), *_of_nobody(file)]
     reports = [f"{source.place(where)}: {dotted(where)} {ruling.NO_EFFECT}" for where in idle]
     reports += [
         f"{source.place(where)}: {dotted(where)}: {variable} is not set"
@@ -183,6 +185,25 @@ def _config(source: Source, environ: Mapping[str, str]) -> Config:
         tuple(source.files),
         _spending(file),
         calling.known(file),
+        _terms(file),
+    )
+
+
+def _of_nobody(file: File) -> Iterator[Where]:
+    """Terms of providers that there are not."""
+    for name in ("cost_discount_config", "cost_margin_config"):
+        known = PROVIDERS if name == "cost_discount_config" else PROVIDERS | {EVERYBODY}
+        for provider in getattr(file.litellm_settings, name) or ():
+            if provider not in known:
+                yield "litellm_settings", name, provider
+
+
+def _terms(file: File) -> Terms:
+    discounts, margins = file.litellm_settings.cost_discount_config, file.litellm_settings.cost_margin_config
+    none = Decimal(0)
+    return Terms(
+        discounts or {},
+        {name: Margin(one.percentage or none, one.fixed_amount or none) for name, one in (margins or {}).items()},
     )
 
 

@@ -2,13 +2,14 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from warren.params import Duration, Info, Money, Params, SecretText, Strict
 
 Seconds = Annotated[float, Field(ge=0)]
 Timeout = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
+Share = Annotated[Money, Field(le=1)]
 
 
 def _listed(value: object) -> object:
@@ -66,6 +67,18 @@ class RouterSettings(Going):
     enable_health_check_routing: bool | None = None
 
 
+class MarginEntry(Strict):
+    """Of `cost_margin_config`; a number alone is the percentage."""
+
+    percentage: Money | None = None
+    fixed_amount: Money | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_number(cls, value: object) -> object:
+        return value if isinstance(value, dict) else {"percentage": value}
+
+
 class LitellmSettings(Going):
     """`litellm_settings`: what holds for all deployments that do not say otherwise."""
 
@@ -82,6 +95,10 @@ class LitellmSettings(Going):
     max_end_user_budget: Money | None = None
     end_user_budget_duration: Duration | None = None
     """Ours."""
+    cost_discount_config: dict[str, Share] | None = None
+    """By provider: 0.05 is a twentieth off."""
+    cost_margin_config: dict[str, MarginEntry] | None = None
+    """By provider, or `global`."""
 
 
 class UserHeader(Strict):

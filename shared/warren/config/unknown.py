@@ -22,6 +22,8 @@ def unknown(file: File) -> Iterator[Where]:
     yield from _extra((), file)
     for name in ("litellm_settings", "router_settings", "general_settings"):
         yield from _extra((name,), getattr(file, name))
+    for name, margin in (file.litellm_settings.cost_margin_config or {}).items():
+        yield from _extra(("litellm_settings", "cost_margin_config", name), margin)
     for number, credential in enumerate(file.credential_list or ()):
         yield from _extra(("credential_list", number), credential)
     for index, entry in enumerate(file.model_list):

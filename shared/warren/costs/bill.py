@@ -21,6 +21,8 @@ class Served:
     """The service tier that the provider names, or else the one that was asked for."""
     search_size: str | None = None
     """The `search_context_size` that was asked for."""
+    region: str | None = None
+    """Where, of a deployment whose prices depend on that; None: where its configuration says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,15 @@ class Bill:
     date: str | None = None
     """Of when they are, ISO 8601; None where nobody says."""
     unpriced: tuple[str, ...] = ()
+    provider_amount: Decimal | None = None
+    """What the provider takes, if that is another amount."""
+    region: str | None = None
+    """Where it was served, if prices depend on that."""
 
 
 def digits(amount: Decimal) -> str:
     """An amount of money as its digits, none too many."""
-    return f"{amount.normalize():f}"
+    return f"{MONEY.normalize(amount):f}"
 
 
 def billed(

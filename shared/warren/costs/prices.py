@@ -7,7 +7,7 @@ itself states goes before all but the first.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import inf
 from typing import Any
@@ -17,17 +17,22 @@ from warren import price_keys as keys
 from warren.compatible import ROWS
 from warren.config import Deployment, Secret
 from warren.contracts import CostLine, Usage
-from warren.costs import known, tools
+from warren.costs import adjusting, known, tools
 from warren.costs.bill import MONEY, Bill, Served, billed
 from warren.costs.quantities import quantities
 from warren.costs.sheet import Sheet
 from warren.costs.table import Table
+from warren.spending import Terms
 
 _STATING = frozenset({"litellm_proxy", "openrouter", "perplexity", "xai"})
 """Providers that state what a call costs, in US dollars."""
 _FRESH = 60
 """Seconds for which what is known is good: some prices there change with the hour."""
 _HOSTS = {"eu.api.openai.com": "eu", "us.api.openai.com": "us"}
+_ANYWHERE = "global"
+"""A location of Vertex AI that is none."""
+_LISTED = Terms()
+"""Nothing more, and nothing less, than what the provider takes by its list."""
 _MODEL = "model"
 """What has no price if nothing of it has."""
 
@@ -37,11 +42,14 @@ class _Kept:
     """What was found for a deployment."""
 
     deployment: Deployment
+    since: float
     until: float
+    """When it is good."""
     own: bool
     """The configuration gives prices."""
     sheet: Sheet | None
     uplift: Decimal
+    region: str | None
 
 
 class Prices:
@@ -50,12 +58,16 @@ class Prices:
     def __init__(self, table: Table | None = None, environ: Mapping[str, str] | None = None) -> None:
         self._table = table
         self._environ = environ or {}
-        self._kept: dict[tuple[str, str], _Kept] = {}
+        self._kept: dict[tuple[str, str, str | None], _Kept] = {}
 
     def renew(self, table: Table) -> None:
         """From now on the prices of this table count."""
         self._table = table
         self._kept.clear()
+
+    def apart(self, table: Table | None = None) -> "Prices":
+        """The same prices, or those of another price file, for who asks about other times than now."""
+        return Prices(table or self._table, self._environ)
 
     def sheet(self, deployment: Deployment, at: float) -> Sheet | None:
         """The deployment's prices at this time, in seconds since the epoch; None if nobody knows any."""
@@ -69,55 +81,75 @@ class Prices:
         rates = sheet.rates(0, None, at)
         return None if rates.input is None or rates.output is None else rates.input + rates.output
 
-    def bill(self, deployment: Deployment, usage: Usage, served: Served) -> Bill:
+    def bill(self, deployment: Deployment, usage: Usage, served: Served, terms: Terms = _LISTED) -> Bill:
         """What a call that used this costs."""
-        found = self._found(deployment, served.at)
-        if usage.stated is not None and deployment.provider in _STATING and not found.own:
+        found = self._found(deployment, served.at, served.region)
+        made = adjusting.charged(self._list(found, usage, served), deployment.provider, terms)
+        return made if found.region is None else replace(made, region=found.region)
+
+    def _list(self, found: _Kept, usage: Usage, served: Served) -> Bill:
+        """What the provider takes for it, by its list."""
+        if usage.stated is not None and found.deployment.provider in _STATING and not found.own:
             return billed([CostLine("request", Decimal(1), usage.stated)], [], "provider")
         if found.sheet is None:
             return billed([], [_MODEL] if _used(usage) else [])
         return bill(found.sheet, usage, served, found.uplift)
 
-    def _found(self, deployment: Deployment, at: float) -> _Kept:
-        place = deployment.id, deployment.model
+    def _found(self, deployment: Deployment, at: float, region: str | None = None) -> _Kept:
+        place = deployment.id, deployment.model, region
         found = self._kept.get(place)
-        if found is None or found.deployment is not deployment or at >= found.until:
-            found = self._kept[place] = self._look(deployment, at)
+        if found is None or found.deployment is not deployment or not found.since <= at < found.until:
+            found = self._kept[place] = self._look(deployment, at, region)
         return found
 
-    def _look(self, deployment: Deployment, at: float) -> _Kept:
+    def _look(self, deployment: Deployment, at: float, region: str | None) -> _Kept:
+        region = region or self._region(deployment)
         own = keys.own(deployment.params.model_extra, deployment.info.model_extra)
-        entry, source, date = self._entry(deployment, at)
-        until = (at // _FRESH + 1) * _FRESH if source == known.SOURCE else inf
+        entry, source, date = self._entry(deployment, at, region)
+        since, until = (at // _FRESH * _FRESH, (at // _FRESH + 1) * _FRESH) if source == known.SOURCE else (-inf, inf)
         if own:
             entry, source, date = laid_over(own, entry or {}), "config", None
         sheet = None if entry is None else _sheet(entry, deployment.provider, source, date)
-        return _Kept(deployment, until, bool(own), sheet, self._uplift(deployment, sheet))
+        return _Kept(deployment, since, until, bool(own), sheet, _uplift(deployment, sheet, region), region)
 
-    def _entry(self, deployment: Deployment, at: float) -> tuple[Mapping[str, Any] | None, str, str | None]:
+    def _entry(
+        self, deployment: Deployment, at: float, region: str | None
+    ) -> tuple[Mapping[str, Any] | None, str, str | None]:
         provider, base = deployment.provider, deployment.info.base_model
         names = _names(deployment)
         if self._table is not None:
-            region = self._value(deployment.params.aws_region_name) if provider == "bedrock" else None
-            found = (self._table.find(provider, name, base, region) for name in names)
+            found = (
+                self._table.find(provider, name, base, region if provider == "bedrock" else None) for name in names
+            )
             if (entry := next(filter(None, found), None)) is not None:
                 return entry, self._table.source, self._table.date
         priced = (known.entry(provider, base or name, at) for name in names)
         return next(filter(None, priced), None), known.SOURCE, None
 
-    def _uplift(self, deployment: Deployment, sheet: Sheet | None) -> Decimal:
-        """What all tokens cost more by for where the deployment is."""
-        params, uplift = deployment.params, None
-        if sheet is not None and deployment.provider == "openai":
-            host = urlsplit(self._value(params.api_base or params.base_url) or "").hostname
-            uplift = sheet.number(keys.RESIDENCY_UPLIFTS[_HOSTS[host]]) if host in _HOSTS else None
-        elif sheet is not None and deployment.provider == "vertex_ai":
-            elsewhere = (self._value(params.vertex_location) or "global") != "global"
-            uplift = sheet.number(keys.ENDPOINT_UPLIFT) if elsewhere else None
-        return Decimal(1) if uplift is None else uplift
+    def _region(self, deployment: Deployment) -> str | None:
+        """Where the deployment is, if its provider's prices depend on that."""
+        params = deployment.params
+        match deployment.provider:
+            case "bedrock":
+                return self._value(params.aws_region_name)
+            case "vertex_ai":
+                return self._value(params.vertex_location)
+            case "openai":
+                return _HOSTS.get(urlsplit(self._value(params.api_base or params.base_url) or "").hostname or "")
+        return None
 
     def _value(self, given: Secret | None) -> str | None:
         return None if given is None else given.resolve(self._environ)
+
+
+def _uplift(deployment: Deployment, sheet: Sheet | None, region: str | None) -> Decimal:
+    """What all tokens cost more by for where the deployment is."""
+    uplift = None
+    if sheet is not None and deployment.provider == "openai" and region in keys.RESIDENCY_UPLIFTS:
+        uplift = sheet.number(keys.RESIDENCY_UPLIFTS[region])
+    elif sheet is not None and deployment.provider == "vertex_ai" and (region or _ANYWHERE) != _ANYWHERE:
+        uplift = sheet.number(keys.ENDPOINT_UPLIFT)
+    return Decimal(1) if uplift is None else uplift
 
 
 def _names(deployment: Deployment) -> list[str]:

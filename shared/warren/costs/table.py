@@ -39,8 +39,12 @@ class Table:
         entries = json.loads(content, parse_float=Decimal)
         if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
             raise ValueError("a price file is a JSON object with an object for each model")
-        entries.pop("sample_spec", None)
-        return cls(entries, source, date, {name.lower(): name for name in reversed(entries)})
+        return cls.of(entries, source, date)
+
+    @classmethod
+    def of(cls, entries: Mapping[str, Mapping[str, Any]], source: str, date: str | None = None) -> "Table":
+        made = {name: entry for name, entry in entries.items() if name != "sample_spec"}
+        return cls(made, source, date, {name.lower(): name for name in reversed(made)})
 
     def find(
         self, provider: str, model: str, base_model: str | None = None, region: str | None = None

@@ -1,15 +1,16 @@
-"""The bodies of the routes that manage keys, end users and accounts. Names are LiteLLM's.
+"""The bodies of the routes that manage keys, end users, accounts and what was spent. Names are LiteLLM's.
 
 What is not listed here is refused by name: no field of a key can be set by a word that nobody has thought of.
 """
 
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from warren import durations, keys, scopes
+from warren import durations, keys, price_keys, scopes
 from warren.requests.bodies import Body
 
 
@@ -46,10 +47,35 @@ def _key(value: str) -> str:
     raise _form(f"a key: sk- and letters, digits, dots, dashes and underscores, {keys.SHORTEST} to {keys.LONGEST} long")
 
 
+def _day(value: str) -> str:
+    try:
+        return date.fromisoformat(value if len(value) == len("2026-01-31") else "").isoformat()
+    except ValueError:
+        raise _form("a day like 2026-01-31") from None
+
+
+def _prices(value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    for model, entry in value.items():
+        for name, price in entry.items():
+            try:
+                price_keys.check(name, price)
+            except ValueError as error:
+                raise _form(f"prices ({model}: {name}: {error})") from None
+    return value
+
+
 Name = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Duration = Annotated[str, AfterValidator(_duration)]
-Money = Annotated[Decimal, BeforeValidator(_money), Field(ge=0, max_digits=30, decimal_places=12)]
+Duration = Annotated[str, AfterValidator(_duration), Field(json_schema_extra={"pattern": durations.FORM})]
+Money = Annotated[
+    Decimal,
+    BeforeValidator(_money),
+    Field(ge=0, max_digits=30, decimal_places=12),
+    WithJsonSchema({"type": ["number", "string"], "minimum": 0, "pattern": r"^[0-9]+(\.[0-9]+)?$"}),
+]
+Key = Annotated[str, AfterValidator(_key), Field(json_schema_extra={"pattern": keys.FORM})]
+Route = Annotated[str, AfterValidator(_route)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
+Day = Annotated[str, AfterValidator(_day), Field(json_schema_extra={"format": "date"})]
 _MOST = 1000
 
 
@@ -73,7 +99,7 @@ class KeyTerms(Spender):
     account: Name | None = None
     duration: Duration | None = None
     models: Annotated[list[Name], Field(max_length=_MOST)] | None = None
-    allowed_routes: Annotated[list[Annotated[str, AfterValidator(_route)]], Field(max_length=_MOST)] | None = None
+    allowed_routes: Annotated[list[Route], Field(max_length=_MOST)] | None = None
     rpm_limit: Count | None = None
     tpm_limit: Count | None = None
     max_parallel_requests: Count | None = None
@@ -81,7 +107,7 @@ class KeyTerms(Spender):
 
 
 class GenerateKey(KeyTerms):
-    key: Annotated[str, AfterValidator(_key)] | None = None
+    key: Key | None = None
     """The key itself, of one that is in use already."""
 
 
@@ -91,8 +117,10 @@ class UpdateKey(KeyTerms):
 
 class RegenerateKey(Managed):
     key: Name
-    new_key: Annotated[str, AfterValidator(_key)] | None = None
+    new_key: Key | None = None
     duration: Duration | None = None
+    grace_period: Duration | None = None
+    """For how long the old one is good, too."""
 
 
 class OneKey(Managed):
@@ -119,3 +147,21 @@ class AccountTerms(Spender):
 
 class SomeAccounts(Managed):
     accounts: Annotated[list[Name], Field(min_length=1, max_length=_MOST)]
+
+
+class RepriceCalls(Managed):
+    """Days are in UTC, the last one included."""
+
+    start_date: Day
+    end_date: Day
+    model: Name | None = None
+    """Only calls of this one, as the provider calls it."""
+    provider: Name | None = None
+    deployment: Name | None = None
+    unpriced: bool = False
+    """Only calls that have no price."""
+    prices: Annotated[dict[str, dict[str, Any]], AfterValidator(_prices)] | None = None
+    """A price file, instead of that of the configuration."""
+    source: Name = "reprice"
+    """What records are to call that."""
+    dry_run: bool = False

@@ -1,6 +1,5 @@
 """All that is kept of an account: `GET /account/export`. Only the master key may have it."""
 
-from collections.abc import AsyncIterator
 from functools import partial
 
 from fastapi import APIRouter, Request
@@ -9,7 +8,7 @@ from fastapi.responses import StreamingResponse
 from warren.bus import LEDGER_ASK
 from warren.errors import InvalidRequest
 from warren_gateway import queries
-from warren_gateway.exporting import exported
+from warren_gateway.exporting import exported, following
 from warren_gateway.gateway import of
 
 router = APIRouter()
@@ -25,10 +24,4 @@ async def export(request: Request) -> StreamingResponse:
         raise InvalidRequest(missing, param="account", code="missing_required_parameter")
     lines = exported(partial(of(request).ask_ledger, LEDGER_ASK), account)
     first = await anext(lines)  # if the ledger is away, that is still a plain error
-    return StreamingResponse(_with(first, lines), media_type="application/jsonl")
-
-
-async def _with(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for line in rest:
-        yield line
+    return StreamingResponse(following(first, lines), media_type="application/jsonl")

@@ -61,14 +61,18 @@ async def update(request: Request) -> dict[str, Any]:
 
 @router.post("/regenerate")
 async def regenerate(request: Request) -> dict[str, Any]:
-    """Give a key another secret; the old one is good no more."""
+    """Give a key another secret; the old one is good no more, or for the `grace_period` only."""
     wanted = await managing.read(request, RegenerateKey)
     secret = wanted.new_key or keys.new()
     changes: dict[str, Any] = {"hint": keys.hint(secret)}
     if wanted.duration is not None:
         changes["expires"] = durations.after(wanted.duration, time())
     command = ChangeParty(
-        what="key", names=_names(request, wanted.key), changes=changes, digest=_digest(request, secret)
+        what="key",
+        names=_names(request, wanted.key),
+        changes=changes,
+        digest=_digest(request, secret),
+        overlap=None if wanted.grace_period is None else durations.after(wanted.grace_period, time()),
     )
     return {"key": secret, **managing.told(await managing.write(request, command), "such key")}
 

@@ -4,18 +4,23 @@ Sums are those of days in UTC, and know of what was recorded a second ago or ear
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
 from pydantic_core import from_json
 
 from warren import keys
 from warren.bus import LEDGER_ASK
-from warren.contracts import FindParty, ListCharges, Page, PartyState, ReportSpend
-from warren.errors import NotFound
-from warren_gateway import queries, reporting
+from warren.contracts import FindParty, ListCharges, Page, PartyState, ReportSpend, UpstreamCall
+from warren.costs import Table
+from warren.errors import InvalidRequest, NotFound
+from warren.requests.management import RepriceCalls
+from warren_gateway import managing, queries, reporting
+from warren_gateway.exporting import following
 from warren_gateway.gateway import of
+from warren_gateway.repricing import Repricer, repriced
 
 router = APIRouter()
 
@@ -50,6 +55,27 @@ async def logs(request: Request) -> Response:
         limit=reporting.limit(query, 100),
     )
     return await _told(request, asked, {"object": "list"})
+
+
+@router.post("/spend/reprice")
+async def reprice(request: Request) -> StreamingResponse:
+    """Price calls of these days again, as JSON Lines; the last line says that it is all."""
+    wanted = await managing.read(request, RepriceCalls)
+    first, last = date.fromisoformat(wanted.start_date), date.fromisoformat(wanted.end_date)
+    if first > last:
+        raise InvalidRequest("Invalid 'start_date': it is after 'end_date'.", param="start_date", code="invalid_value")
+    gateway, today = of(request), datetime.now(UTC).date().isoformat()
+    table = None if wanted.prices is None else Table.of(wanted.prices, wanted.source, today)
+    repricer = Repricer(gateway.config, gateway.prices.apart(table), partial(_wanted, wanted))
+    since, until = reporting.midnight(first), reporting.midnight(last + timedelta(days=1))
+    lines = repriced(gateway.ask_ledger, repricer, since, until, dry=wanted.dry_run)
+    return StreamingResponse(following(await anext(lines), lines), media_type="application/jsonl")
+
+
+def _wanted(wanted: RepriceCalls, call: UpstreamCall) -> bool:
+    if wanted.unpriced and call.cost is not None:
+        return False
+    return all(getattr(wanted, name) in (None, getattr(call, name)) for name in ("model", "provider", "deployment"))
 
 
 def _by(dimension: str) -> Callable[[Request], Awaitable[Response]]:

@@ -1,15 +1,16 @@
 """Charges: what is kept for ever of a response, which is whose it was, how it ended and what its calls cost.
 
-Reports read sums of them. Every call and every end of a request is counted once into these, by batches with
-numbers: only one batch is open at a time (whoever counts sees to that), what is in it is fixed when it opens, and no
-row takes a number twice, or one that is behind the last it took. So anybody may do any part of an open batch again.
+Reports read sums of them. Every call, every end of a request and every correction of prices is counted once into these,
+by batches with numbers: only one batch is open at a time (whoever counts sees to that), what is in it is fixed when it
+opens, and no row takes a number twice, or one that is behind the last it took. So anybody may do any part of an open
+batch again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, Self
 
-from warren.contracts import Outcome, Payer, UpstreamCall
+from warren.contracts import Correction, Outcome, Payer, UpstreamCall
 from warren_ledger.tallies import Fact, Row, Tally, day
 
 
@@ -33,14 +34,18 @@ class Charge:
     served: str | None = None
     """The provider's name of the model that answered, or was asked last."""
     calls: tuple[UpstreamCall, ...] = ()
+    """As they are priced by now."""
+    corrections: int = 0
+    """How often they were priced again."""
 
     @classmethod
     def of(cls, outcome: Outcome, won: bool) -> "Charge":
         """What an outcome says of a response: how it ended only if that is the record."""
+        held = () if won and outcome.charge is not None else outcome.payer.held
         charge = cls(
             response_id=outcome.response_id,
             account=outcome.account,
-            payer=outcome.payer.model_copy(update={"budgets": ()}),
+            payer=outcome.payer.model_copy(update={"limits": (), "held": held}),
             model=outcome.model,
             created_at=outcome.created_at,
         )
@@ -70,16 +75,43 @@ class Charge:
             tally=Tally.of_request(self.status or ""),
         )
 
+    def facts(self) -> Iterator[Fact]:
+        """Its calls, to be counted."""
+        return (Fact.of_call(call, day(self.created_at), self.account, self.payer) for call in self.calls)
+
+    def corrected(self, correction: Correction | None) -> Self:
+        """As it is by this correction, the latest; None, as it was recorded."""
+        if correction is None:
+            return self
+        prices = correction.prices
+        calls = (call.priced(prices[call.call_id]) if call.call_id in prices else call for call in self.calls)
+        return replace(self, calls=tuple(calls), corrections=correction.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """A charge as it was before a correction, and as that made it."""
+
+    before: Charge
+    after: Charge
+
+    def facts(self) -> Iterator[Fact]:
+        """The differences, to be counted."""
+        for before, after in zip(self.before.facts(), self.after.facts(), strict=True):
+            if before != after:
+                yield replace(after, tally=after.tally - before.tally)
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What is counted together: calls and requests, by their ids."""
+    """What is counted together: calls, requests and corrections, by their ids."""
 
     calls: tuple[str, ...] = ()
     requests: tuple[str, ...] = ()
+    corrections: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.calls) + len(self.requests)
+        return len(self.calls) + len(self.requests) + len(self.corrections)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +122,7 @@ class Question:
     by: tuple[str, ...]
     periods: Sequence[str]
     where: Mapping[str, str]
+    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,10 +144,13 @@ class Charges(Protocol):
     """
 
     async def uncounted(self, limit: int) -> Batch:
-        """About so many calls and requests that are not counted yet."""
+        """About so many calls, requests and corrections that are not counted yet."""
 
     async def facts(self, batch: Batch) -> list[Fact]:
-        """What is in a batch: always the same."""
+        """What calls and requests of a batch are: always the same."""
+
+    async def corrected(self, batch: Batch) -> list[Corrected]:
+        """What corrections of a batch do: always the same."""
 
     async def count(self, number: int, rows: Mapping[Row, Tally]) -> None:
         """Add these to the rows that have not taken this number, nor a later one."""
@@ -123,10 +159,13 @@ class Charges(Protocol):
         """These are counted."""
 
     async def report(self, asked: Question) -> list[tuple[tuple[str, ...], Tally]]:
-        """A tally for each combination of values, in no order."""
+        """A tally for each combination of values, by `tallies.order`; the first ones, if there is a limit."""
 
     async def some(self, ids: Sequence[str]) -> Sequence[Charge]:
         """Those of these that are there, with their calls, in no order."""
 
     async def page(self, wanted: Wanted) -> Sequence[Charge]:
         """Charges, with their calls."""
+
+    async def correct(self, corrections: Sequence[Correction]) -> None:
+        """Write these down. Of those with one response and number, the first counts."""

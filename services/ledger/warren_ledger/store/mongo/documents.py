@@ -9,7 +9,7 @@ from decimal import Context, Decimal
 import pymongo
 from bson.decimal128 import Decimal128
 
-from warren.contracts import Blob, Outcome, Recorded, UpstreamCall
+from warren.contracts import Blob, Outcome, Price, Recorded, UpstreamCall
 from warren_ledger.store import OPEN, Record
 from warren_ledger.store.mongo.reach import Document
 from warren_ledger.store.runs import RUNNING, pairs
@@ -23,6 +23,7 @@ CONTENT = (
 _OF_A_RUN = ("job", "doubted_at")
 """What a row needs only until it ends."""
 _DIGITS = Context(prec=34)
+_MONEY = ("cost", "provider_cost")
 
 
 def rounds(outcomes: Sequence[Outcome]) -> Iterator[list[int]]:
@@ -83,17 +84,31 @@ def cost_of(outcome: Outcome, call: UpstreamCall) -> Document:
     payer = outcome.payer.model_dump(include={"key", "end_user", "tags"})
     return {
         **{name: value for name, value in payer.items() if value},
-        **call.model_dump(mode="json", exclude={"call_id"}, exclude_defaults=True),
+        **priced(call),
         "_id": call.call_id,
         "response_id": outcome.response_id,
         "account": outcome.account,
         "attempt": outcome.attempt,
         "day": day(outcome.created_at),
         "uncounted": True,
-        "cost": None if call.cost is None else exact(call.cost),
     }
 
 
 def call_of(document: Document) -> UpstreamCall:
-    cost: Decimal128 | None = document["cost"]
-    return UpstreamCall(**{**document, "call_id": document["_id"], "cost": cost if cost is None else cost.to_decimal()})
+    return UpstreamCall(**{**money_of(document), "call_id": document["_id"]})
+
+
+def priced(price: Price) -> Document:
+    """A price, or a call with its price. Amounts are decimals of the database; that a cost is unknown is said."""
+    given = price.model_dump(mode="json", exclude={"call_id"}, exclude_defaults=True)
+    return (
+        given
+        | {name: exact(amount) for name in _MONEY if (amount := getattr(price, name)) is not None}
+        | ({"cost": None} if price.cost is None else {})
+    )
+
+
+def money_of(document: Document) -> Document:
+    """The same with decimals of Python."""
+    given = {name: document[name].to_decimal() for name in _MONEY if document.get(name) is not None}
+    return document | given

@@ -9,26 +9,38 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from warren.contracts import Outcome, Payer, Recorded, UpstreamCall
-from warren_ledger.store.charges import Batch, Charge, Question, Wanted
+from warren.contracts import Correction, Outcome, Payer, Recorded, UpstreamCall
+from warren_ledger.store.charges import Batch, Charge, Corrected, Question, Wanted
 from warren_ledger.store.sqlite.file import File
-from warren_ledger.tallies import COUNTS, EXACT, VIEWS, Fact, Row, Tally
+from warren_ledger.tallies import AMOUNTS, COUNTS, EXACT, VIEWS, Fact, Row, Tally, order
 
 _VALUES = tuple(dict.fromkeys(name for values in VIEWS.values() for name in values))
+_SUMMED = dict.fromkeys(COUNTS, "INTEGER NOT NULL DEFAULT 0") | dict.fromkeys(AMOUNTS, "TEXT NOT NULL DEFAULT '0'")
+LATER = {
+    "rollups": {name: _SUMMED[name] for name in ("repriced_calls", "newly_priced_calls", "corrected", "margin")},
+    "charges": {"budgets": "TEXT", "held": "TEXT"},
+}
+"""Columns that a file made before they were needed gets when it is opened."""
 _END = ("status", "ended_at", "attempt", "error", "deployment", "provider", "served")
-_COLUMNS = ("response_id", "account", "key", "end_user", "tags", "model", "created_at", *_END)
+_LISTS = ("tags", "budgets", "held")
+_COLUMNS = ("response_id", "account", "key", "end_user", *_LISTS, "model", "created_at", *_END)
 SETUP = f"""
 CREATE TABLE IF NOT EXISTS charges (
     response_id TEXT PRIMARY KEY, account TEXT NOT NULL, key TEXT NOT NULL, end_user TEXT NOT NULL, tags TEXT NOT NULL,
     model TEXT NOT NULL, created_at REAL NOT NULL, status TEXT, ended_at REAL, attempt TEXT, error TEXT,
-    deployment TEXT, provider TEXT, served TEXT, uncounted INTEGER
+    deployment TEXT, provider TEXT, served TEXT, uncounted INTEGER, budgets TEXT, held TEXT
 );
 CREATE INDEX IF NOT EXISTS charges_created ON charges (created_at, response_id);
 CREATE INDEX IF NOT EXISTS charges_uncounted ON charges (uncounted) WHERE uncounted;
 CREATE INDEX IF NOT EXISTS costs_uncounted ON costs (uncounted) WHERE uncounted;
+CREATE TABLE IF NOT EXISTS corrections (
+    response_id TEXT NOT NULL, number INTEGER NOT NULL, correction TEXT NOT NULL,  -- JSON; money in it is text
+    uncounted INTEGER, PRIMARY KEY (response_id, number)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS corrections_uncounted ON corrections (uncounted) WHERE uncounted;
 CREATE TABLE IF NOT EXISTS rollups (
     view TEXT NOT NULL, period TEXT NOT NULL, {", ".join(f"{name} TEXT NOT NULL DEFAULT ''" for name in _VALUES)},
-    number INTEGER NOT NULL, {", ".join(f"{name} INTEGER NOT NULL" for name in COUNTS)}, cost TEXT NOT NULL,
+    number INTEGER NOT NULL, {", ".join(f"{name} {kind}" for name, kind in _SUMMED.items())},
     PRIMARY KEY (view, period, {", ".join(_VALUES)})
 ) WITHOUT ROWID;
 """
@@ -37,7 +49,7 @@ INSERT INTO charges ({", ".join(_COLUMNS)}, uncounted) VALUES ({", ".join(f":{na
 ON CONFLICT (response_id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in (*_END, "uncounted"))}
 WHERE status IS NULL AND excluded.status IS NOT NULL
 """
-_SUMS = f"{', '.join(f'SUM({name})' for name in COUNTS)}, money(cost)"
+_SUMS = ", ".join((*(f"SUM({name})" for name in COUNTS), *(f"money({name})" for name in AMOUNTS)))
 _WHERE = {name: f"{name} = :{name}" for name in ("account", "key", "end_user", "model", "status", "response_id")} | {
     "tag": "EXISTS (SELECT 1 FROM json_each(tags) WHERE value = :tag)"
 }
@@ -67,6 +79,12 @@ class SqliteCharges:
 
     async def facts(self, batch: Batch) -> list[Fact]:
         return await self._file.run(self._facts, batch)
+
+    async def corrected(self, batch: Batch) -> list[Corrected]:
+        return await self._file.run(self._corrected, batch)
+
+    async def correct(self, corrections: Sequence[Correction]) -> None:
+        await self._file.run(self._correct, corrections)
 
     async def count(self, number: int, rows: Mapping[Row, Tally]) -> None:
         await self._file.run(self._count, number, rows)
@@ -99,7 +117,9 @@ class SqliteCharges:
     def _uncounted(self, limit: int) -> Batch:
         calls = self._file.db.execute("SELECT call_id FROM costs WHERE uncounted LIMIT ?", (limit,))
         requests = self._file.db.execute("SELECT response_id FROM charges WHERE uncounted LIMIT ?", (limit,))
-        return Batch(tuple(id_ for (id_,) in calls), tuple(id_ for (id_,) in requests))
+        corrections = "SELECT response_id || '#' || number FROM corrections WHERE uncounted LIMIT ?"
+        found = (calls, requests, self._file.db.execute(corrections, (limit,)))
+        return Batch(*(tuple(id_ for (id_,) in rows) for rows in found))
 
     def _facts(self, batch: Batch) -> list[Fact]:
         calls = "SELECT account, key, end_user, tags, day, call FROM costs WHERE call_id = ?"
@@ -118,20 +138,45 @@ class SqliteCharges:
         about = {"view": row.view, "period": row.period, **dict.fromkeys(_VALUES, "")}
         about |= dict(zip(VIEWS[row.view], row.values, strict=True))
         same = " AND ".join(f"{name} = :{name}" for name in about)
-        query = f"SELECT number, {', '.join(COUNTS)}, cost FROM rollups WHERE {same}"
+        query = f"SELECT number, {', '.join(_SUMMED)} FROM rollups WHERE {same}"
         there = self._file.db.execute(query, about).fetchone()
         if there is not None:
             if there[0] >= number:
                 return
             tally = _tally(there[1:]) + tally
-        values = {**about, "number": number, **{name: getattr(tally, name) for name in COUNTS}, "cost": str(tally.cost)}
+        counts = {name: getattr(tally, name) for name in COUNTS}
+        values = {**about, "number": number, **counts, **{name: str(getattr(tally, name)) for name in AMOUNTS}}
         self._file.db.execute(
             f"INSERT OR REPLACE INTO rollups ({', '.join(values)}) VALUES ({', '.join(f':{name}' for name in values)})",
             values,
         )
 
-    def _counted(self, batch: Batch) -> None:
+    def _corrected(self, batch: Batch) -> list[Corrected]:
+        made = []
+        for id_ in batch.corrections:
+            response_id, _, number = id_.rpartition("#")
+            for charge in self._recorded([response_id]):
+                before, after = (self._correction(response_id, int(number) - back) for back in (1, 0))
+                made.append(Corrected(charge.corrected(before), charge.corrected(after)))
+        return made
+
+    def _correction(self, response_id: str, number: int) -> Correction | None:
+        query = "SELECT correction FROM corrections WHERE response_id = ? AND number = ?"
+        found = self._file.db.execute(query, (response_id, number)).fetchone()
+        return None if found is None else Correction.model_validate_json(found[0])
+
+    def _correct(self, corrections: Sequence[Correction]) -> None:
         with self._file.writing():
+            self._file.db.executemany(
+                "INSERT INTO corrections VALUES (?, ?, ?, TRUE) ON CONFLICT DO NOTHING",
+                [(one.response_id, one.number, one.model_dump_json()) for one in corrections],
+            )
+
+    def _counted(self, batch: Batch) -> None:
+        corrections = [id_.rpartition("#")[::2] for id_ in batch.corrections]
+        with self._file.writing():
+            clear = "UPDATE corrections SET uncounted = NULL WHERE response_id = ? AND number = ?"
+            self._file.db.executemany(clear, corrections)
             for query, ids in (
                 ("UPDATE costs SET uncounted = NULL WHERE call_id = ?", batch.calls),
                 ("UPDATE charges SET uncounted = NULL WHERE response_id = ?", batch.requests),
@@ -145,13 +190,24 @@ class SqliteCharges:
         groups = f" GROUP BY {', '.join(asked.by)}" if asked.by else ""
         columns = "".join(f"{name}, " for name in asked.by)
         found = self._file.db.execute(f"SELECT {columns}{_SUMS} FROM rollups WHERE {which}{groups}", values)
+        names = len(asked.by)
         # Without groups, SQLite has a row of nothing for what is not there.
-        return [(row[: len(asked.by)], _tally(row[len(asked.by) :])) for row in found if row[-2] is not None]
+        rows = [(row[:names], _tally(row[names:])) for row in found if row[names] is not None]
+        return sorted(rows, key=lambda row: order(asked.by, *row))[: asked.limit]
 
     def _some(self, ids: Sequence[str]) -> Sequence[Charge]:
+        return list(map(self._latest, self._recorded(ids)))
+
+    def _recorded(self, ids: Sequence[str]) -> list[Charge]:
         query = f"SELECT {', '.join(_COLUMNS)} FROM charges WHERE response_id IN (SELECT value FROM json_each(?))"
         rows = self._file.db.execute(query, (json.dumps(list(ids)),)).fetchall()
         return [_read(row, self._calls(row[0])) for row in rows]
+
+    def _latest(self, charge: Charge) -> Charge:
+        """As its calls are priced by now."""
+        query = "SELECT correction FROM corrections WHERE response_id = ? ORDER BY number DESC LIMIT 1"
+        found = self._file.db.execute(query, (charge.response_id,)).fetchone()
+        return charge if found is None else charge.corrected(Correction.model_validate_json(found[0]))
 
     def _page(self, wanted: Wanted) -> Sequence[Charge]:
         values: dict[str, Any] = {**wanted.where, "since": wanted.since, "until": wanted.until, "limit": wanted.limit}
@@ -165,7 +221,7 @@ class SqliteCharges:
             which.append("(created_at, response_id) < (:at, :id)")
         query = f"SELECT {', '.join(_COLUMNS)} FROM charges {'WHERE ' * bool(which)}{' AND '.join(which)}"
         rows = self._file.db.execute(f"{query} ORDER BY created_at DESC, response_id DESC LIMIT :limit", values)
-        return [_read(row, self._calls(row[0])) for row in rows.fetchall()]
+        return [self._latest(_read(row, self._calls(row[0]))) for row in rows.fetchall()]
 
     def _calls(self, response_id: str) -> Iterable[UpstreamCall]:
         rows = self._file.db.execute("SELECT call FROM costs WHERE response_id = ? ORDER BY call_id", (response_id,))
@@ -178,19 +234,20 @@ def _written(charge: Charge) -> dict[str, Any]:
     return values | {
         "key": payer.key,
         "end_user": payer.end_user,
-        "tags": to_json(payer.tags).decode(),
+        **{name: to_json(getattr(payer, name)).decode() for name in _LISTS},
         "uncounted": charge.status is not None or None,
     }
 
 
 def _read(row: sqlite3.Row | tuple[Any, ...], calls: Iterable[UpstreamCall]) -> Charge:
     values = dict(zip(_COLUMNS, row, strict=True))
-    payer = _payer(values.pop("key"), values.pop("end_user"), values.pop("tags"))
+    payer = _payer(*(values.pop(name) for name in ("key", "end_user", *_LISTS)))
     return Charge(**values, payer=payer, calls=tuple(calls))
 
 
-def _payer(key: str | None, end_user: str | None, tags: str | None) -> Payer:
-    return Payer(key=key or "", end_user=end_user or "", tags=tuple(json.loads(tags or "[]")))
+def _payer(key: str | None, end_user: str | None, *lists: str | None) -> Payer:
+    given = {name: json.loads(value or "[]") for name, value in zip(_LISTS, lists, strict=False)}
+    return Payer(key=key or "", end_user=end_user or "", **given)
 
 
 def _called(account: str, key: str | None, end_user: str | None, tags: str | None, day: str, call: str) -> Fact:
@@ -198,4 +255,5 @@ def _called(account: str, key: str | None, end_user: str | None, tags: str | Non
 
 
 def _tally(values: Sequence[Any]) -> Tally:
-    return Tally(**dict(zip(COUNTS, values[:-1], strict=True)), cost=Decimal(values[-1]))
+    counts = len(COUNTS)
+    return Tally(*values[:counts], *map(Decimal, values[counts:]))
