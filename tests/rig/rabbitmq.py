@@ -5,7 +5,10 @@ the thread that started it ends, however that happens.
 """
 
 import atexit
+import base64
 import ctypes
+import hashlib
+import json
 import os
 import random
 import secrets
@@ -16,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -105,6 +109,10 @@ class RabbitMQ:
             raise RuntimeError(f"rabbitmqctl {' '.join(command)}: {done.stdout}{done.stderr}")
         return done.stdout
 
+    def define(self, definitions: Mapping[str, Any]) -> None:
+        """Import users, permissions and the like."""
+        self.ctl("import_definitions", str(self._write("definitions.json", json.dumps(definitions))))
+
     def stop(self) -> None:
         """End the node and remove its data. Does nothing the second time."""
         self._end(self._node)
@@ -174,6 +182,13 @@ class ExternalRabbitMQ:
     """Somebody else's broker."""
 
     url: str
+
+
+def user(name: str, password: str) -> dict[str, Any]:
+    """Somebody, as definitions have it."""
+    salt = secrets.token_bytes(4)
+    digest = base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
+    return {"name": name, "password_hash": digest, "hashing_algorithm": "rabbit_password_hashing_sha256", "tags": ""}
 
 
 def sbin() -> Path:

@@ -140,7 +140,7 @@ class RabbitBus:
         except TimeoutError:
             raise BusUnavailable("The broker cannot be reached.") from None
         except (ChannelAccessRefused, ChannelPreconditionFailed) as refusal:
-            raise WarrenError(f"The broker refuses: {refusal.reason}") from None
+            raise WarrenError(f"The broker refuses: {refusal}") from None
 
     async def send(self, to: str, message: Message, *, timeout: float = 10.0) -> None:
         properties = Basic.Properties(delivery_mode=_PERSISTENT, headers=dict(headers()) or None)
