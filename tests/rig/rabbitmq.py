@@ -33,20 +33,31 @@ consumer_timeout = 7200000
 raft.wal_max_size_bytes = 33554432
 log.console = false
 """
+_CLUSTER = """\
+cluster_formation.classic_config.nodes.1 = {}
+cluster_partition_handling = pause_minority
+"""
 
 
 class RabbitMQ:
-    """A broker that can be stopped, killed, frozen and started again on the same data and ports."""
+    """A broker that can be stopped, killed, frozen and started again on the same data and ports; or a node in the
+    cluster of the one `beside` it, whose epmd it uses."""
 
-    def __init__(self, *, config: str = "") -> None:
+    def __init__(self, *, config: str = "", beside: Self | None = None) -> None:
         self._sbin = sbin()
         self._dir = Path(tempfile.mkdtemp(prefix="warren-rabbitmq-"))
         self.port, self._dist, self._epmd_port = free_ports(3)
+        self.name = f"warren{self.port}@localhost"
+        self._beside = beside
+        self._cookie: str = beside._cookie if beside else secrets.token_hex(16)
         self._epmd: subprocess.Popen[bytes] | None = None
         self._node: subprocess.Popen[bytes] | None = None
+        if beside:
+            self._epmd_port = beside._epmd_port
+            config += f"cluster_formation.peer_discovery_backend = classic_config\n{_CLUSTER.format(beside.name)}"
         self._write("rabbitmq.conf", CONFIG + config)
         self._write("enabled_plugins", "[].\n")
-        self._write(".erlang.cookie", secrets.token_hex(16)).chmod(0o400)
+        self._write(".erlang.cookie", self._cookie).chmod(0o400)
         atexit.register(self.stop)
 
     def __enter__(self) -> Self:
@@ -72,7 +83,7 @@ class RabbitMQ:
 
     def start(self, *, wait: bool = True) -> None:
         """Start the node, again if it was killed, and wait until it speaks AMQP."""
-        if self._epmd is None or self._epmd.poll() is not None:
+        if self._beside is None and (self._epmd is None or self._epmd.poll() is not None):
             command = ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"]
             self._epmd = self._spawn(command)
         # Anything in `detached` makes the script become the Erlang machine instead of watching over it.
@@ -127,7 +138,7 @@ class RabbitMQ:
             "HOME": str(self._dir),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "ERL_EPMD_PORT": str(self._epmd_port),
-            "RABBITMQ_NODENAME": f"warren{self.port}@localhost",
+            "RABBITMQ_NODENAME": self.name,
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_DIST_PORT": str(self._dist),

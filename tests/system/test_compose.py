@@ -185,6 +185,7 @@ def test_a_service_is_well_while_it_is_connected(tmp_path: Path, state: str, *, 
     assert module.connected("amqp://guest:guest@rabbitmq", (table, tmp_path / "none")) is well
     assert not module.connected("amqp://guest:guest@rabbitmq:5673/", (table,))
     assert not module.connected("amqps://guest:guest@rabbitmq", (table,))
+    assert module.connected("amqp://guest:gu,est@one:5673, two/", (table,)) is well
 
 
 def test_nobody_answers_on_a_free_port() -> None:
