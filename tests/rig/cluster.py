@@ -1,6 +1,7 @@
 """Three brokers that are one, and three databases that are one: what production has, on one machine."""
 
 import time
+from pathlib import Path
 from typing import Any, Self
 
 from pymongo import MongoClient
@@ -45,8 +46,9 @@ class RabbitCluster:
 class ReplicaSet:
     """Three members of a replica set. Reads and writes go to its primary."""
 
-    def __init__(self) -> None:
-        self.members = [Mongod("--replSet", _SET) for _ in range(3)]
+    def __init__(self, data: Path | None = None) -> None:
+        """With `data`, of which its members are copies, it goes on where that stood."""
+        self.members = [Mongod("--replSet", _SET, data=data) for _ in range(3)]
 
     def __enter__(self) -> Self:
         for member in self.members:
@@ -74,6 +76,10 @@ class ReplicaSet:
                     return member
             time.sleep(0.1)
         raise RuntimeError("The replica set has no primary.")
+
+    def secondary(self) -> Mongod:
+        primary = self.primary()
+        return next(member for member in self.members if member is not primary)
 
     def _state(self, member: Mongod) -> dict[str, Any]:
         try:

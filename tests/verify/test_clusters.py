@@ -3,27 +3,21 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
-from itertools import count, pairwise
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
-import httpx
 import pytest
 from pymongo import MongoClient
 
 from tests.rig.cluster import RabbitCluster, ReplicaSet
-from tests.rig.legal import check_stream, parse_sse
 from tests.rig.services import models, stack
 from tests.rig.upstream import FakeProvider
+from tests.verify.asking import Load
 from tests.verify.conftest import client
 
 pytestmark = pytest.mark.anyio
 MODELS = ("words-20", "words-40-50")
 CLIENTS = 16
-ENDED = ("completed", "failed", "incomplete", "cancelled")
-RETRY = (429, 503)
 
 
 @pytest.fixture
@@ -36,71 +30,6 @@ def cluster() -> Iterator[RabbitCluster]:
 def replicas() -> Iterator[ReplicaSet]:
     with ReplicaSet() as replicas:
         yield replicas
-
-
-@dataclass
-class Load:
-    """Clients that ask, one request after the other, and what they saw."""
-
-    urls: list[str]
-    refused: Counter[str] = field(default_factory=Counter)
-    unknown: list[str] = field(default_factory=list)
-    """Markers of what was answered by a 5xx that may have run all the same."""
-    ended: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """By their ids, the final objects that were shown."""
-    open: list[str] = field(default_factory=list)
-    """Ids of background responses."""
-    good_at: list[float] = field(default_factory=list)
-    """When requests ended well."""
-    _numbers: Iterator[int] = field(default_factory=count)
-    _over: bool = False
-
-    async def ask(self, http: httpx.AsyncClient) -> None:
-        previous: str | None = None
-        for number in self._numbers:
-            if self._over:
-                return
-            kind = ("json", "stream", "background", "follow-up")[number % 4]
-            body: dict[str, Any] = {"model": MODELS[number // 4 % 2], "input": f"<{number}>"}
-            body |= {"stream": True} if kind == "stream" else {"background": True} if kind == "background" else {}
-            if kind == "follow-up" and previous:
-                body["previous_response_id"] = previous
-            answer = await http.post(f"{self.urls[number % 2]}/v1/responses", json=body)
-            if answer.status_code != 200:
-                code = answer.json()["error"]["code"]
-                self.refused[f"{answer.status_code} {code}"] += 1
-                if answer.status_code not in RETRY or code == "publish_unknown":
-                    self.unknown.append(body["input"])
-                await asyncio.sleep(0.2)
-                continue
-            response = check_stream(parse_sse(answer.content)) if kind == "stream" else answer.json()
-            if kind == "background":
-                self.open.append(response["id"])
-                continue
-            assert response["id"] not in self.ended
-            self.ended[response["id"]] = response
-            if response["status"] == "completed":
-                self.good_at.append(monotonic())
-                previous = response["id"]
-
-    def over(self) -> None:
-        self._over = True
-
-    @property
-    def longest_pause(self) -> float:
-        times = sorted(self.good_at)
-        return max(later - earlier for earlier, later in pairwise(times))
-
-
-async def kept(http: httpx.AsyncClient, url: str, id_: str) -> dict[str, Any]:
-    """The response as it is stored, once it has ended and its record has arrived."""
-    async with asyncio.timeout(90):
-        while True:
-            answer = await http.get(f"{url}/v1/responses/{id_}")
-            if answer.status_code == 200 and answer.json()["status"] in ENDED:
-                response: dict[str, Any] = answer.json()
-                return response
-            await asyncio.sleep(0.2)
 
 
 @pytest.fixture
@@ -119,7 +48,7 @@ async def urls(
 async def test_a_broker_and_then_a_database_die_under_load_and_nothing_is_lost(
     cluster: RabbitCluster, replicas: ReplicaSet, upstream: FakeProvider, urls: list[str]
 ) -> None:
-    load = Load(urls)
+    load = Load(urls, MODELS)
     async with client() as http, asyncio.TaskGroup() as clients:
         for _ in range(CLIENTS):
             clients.create_task(load.ask(http))
@@ -140,15 +69,10 @@ async def test_a_broker_and_then_a_database_die_under_load_and_nothing_is_lost(
         await asyncio.sleep(5)
         load.over()
     async with client() as http:
-        for number, id_ in enumerate([*load.ended, *load.open]):
-            stored = await kept(http, urls[number % 2], id_)
-            assert stored == load.ended.setdefault(id_, stored)
-    statuses = Counter(response["status"] for response in load.ended.values())
+        await load.kept(http)
+    statuses = load.statuses
     await charged_once(replicas, load, upstream)
-    print(
-        f"{leaders} of the queues; {len(load.ended)} accepted: {dict(statuses)}; refused: {dict(load.refused)}; "
-        f"{len(load.unknown)} unknown; {len(upstream.calls)} calls; longest pause {load.longest_pause:.1f} s"
-    )
+    print(f"{load}; {len(upstream.calls)} calls; leaders of queues were {sorted(leaders.values())}")
     assert statuses["completed"] > 0.95 * len(load.ended)
     assert load.longest_pause < 30
 
