@@ -13,7 +13,6 @@ import httpx
 from tests.rig.legal import check_stream, parse_sse
 
 ENDED = ("completed", "failed", "incomplete", "cancelled")
-RETRY = (429, 503)
 
 
 @dataclass
@@ -54,7 +53,7 @@ class Load:
             if answer.status_code != 200:
                 code = answer.json()["error"]["code"]
                 self.refused[f"{answer.status_code} {code}"] += 1
-                if answer.status_code not in RETRY or code == "publish_unknown":
+                if answer.status_code >= 500:
                     self.unknown.append(body["input"])
                 await asyncio.sleep(0.2)
                 continue

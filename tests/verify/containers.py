@@ -141,7 +141,7 @@ def _three(broker: str) -> bool:
 
 
 async def main() -> None:
-    async with httpx.AsyncClient(headers={"authorization": f"Bearer {KEY}"}, timeout=120) as http:
+    async with httpx.AsyncClient(headers={"authorization": f"Bearer {KEY}"}, timeout=600) as http:
         for part in (core, cluster):
             if not sys.argv[1:] or part.__name__ in sys.argv[1:]:
                 await part(http)
