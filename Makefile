@@ -17,7 +17,7 @@ MAKEFLAGS += --no-print-directory
 # What must not be in the repository: somebody's directories, and the hosts that packages were fetched from.
 PLACES := /(root|home|work|Users|opt/(pypi|wheels))/|[p]ypi\.org/simple|python[h]osted\.|registry\.np[m]js\.
 
-.PHONY: help setup up test verify lint types bench docs traceshot lock clean
+.PHONY: help setup up test verify containers lint types bench docs traceshot lock clean
 
 help: ## tell what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -56,6 +56,9 @@ test: setup $(NODE) ## lint, then every test, on a RabbitMQ and a mongod of thei
 
 verify: setup $(CODEX) ## the long runs: faults under load, slow answers, many sessions
 	@$(BIN)/python -m pytest -q --timeout 900 tests/verify $(ARGS)
+
+containers: setup ## run the compose files: the core, and a cluster that loses nodes; ENGINE=podman COMPOSE=podman-compose
+	@$(BIN)/python -m tests.verify.containers $(ARGS)
 
 lint: setup ## style, types, the dependency rule, and no machine's paths
 	@$(BIN)/ruff check -q

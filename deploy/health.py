@@ -28,9 +28,12 @@ def answers(port: int, path: str) -> bool:
 def connected(url: str, tables: tuple[Path, ...] = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))) -> bool:
     """Whether the kernel's tables (number, local address:port, remote address:port, state …) hold such a connection."""
     parts = urlsplit(url)
-    port = parts.port or (5671 if parts.scheme == "amqps" else 5672)
+    usual = 5671 if parts.scheme == "amqps" else 5672
+    hosts = parts.netloc.rpartition("@")[2].split(",")  # the nodes of a cluster
+    ports = {urlsplit(f"//{host.strip()}").port or usual for host in hosts}
     lines = [line.split() for table in tables if table.exists() for line in table.read_text().splitlines()[1:]]
-    return any(int(remote.rpartition(":")[2], 16) == port and state == ESTABLISHED for _, _, remote, state, *_ in lines)
+    there = (int(remote.rpartition(":")[2], 16) for _, _, remote, state, *_ in lines if state == ESTABLISHED)
+    return any(port in ports for port in there)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ usage: warren COMMAND [flags]
 commands:
   up         serve the API from this process alone, with a local model if no configuration is given
   check      look through a configuration: deployments, fallbacks, what has no effect, who answers
+  declare    make the exchanges and queues at RabbitMQ, for services that may not
   keys       make, list, block and delete the virtual keys of a gateway
   spend      show what was spent, by model, key, end user, tag …
   export     write all that is kept of an account
@@ -22,7 +23,7 @@ commands:
 
 warren COMMAND --help tells a command's flags; warren --version the version.
 """
-_COMMANDS = ("chat", "check", "export", "keys", "responses", "spend", "tail")
+_COMMANDS = ("chat", "check", "declare", "export", "keys", "responses", "spend", "tail")
 """Modules of `warren.commands`."""
 
 

@@ -10,11 +10,11 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
-from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, CliApp, NoDecode, SettingsConfigDict, SettingsError
 
+from warren.brokers import nodes
 from warren.errors import WarrenError
 
 S = TypeVar("S", bound=BaseSettings)
@@ -27,6 +27,17 @@ def _split(given: Any) -> Any:
 
 Names = Annotated[list[str], NoDecode, BeforeValidator(_split), Field(default_factory=list)]
 """Several of something, separated by commas; none by default."""
+
+
+def _is_amqp(url: SecretStr) -> SecretStr:
+    nodes(url.get_secret_value())
+    return url
+
+
+BrokerUrl = Annotated[
+    SecretStr, AfterValidator(_is_amqp), Field(default_factory=lambda: SecretStr("amqp://guest:guest@localhost:5672/"))
+]
+"""Where RabbitMQ is: a broker, or the nodes of a cluster."""
 
 
 class Settings(BaseSettings):
@@ -69,16 +80,9 @@ class Settings(BaseSettings):
 class ServiceSettings(Settings):
     """What a service that is a process of its own has to know."""
 
-    amqp_url: SecretStr = SecretStr("amqp://guest:guest@localhost:5672/")
-    """The RabbitMQ broker; amqp://guest:guest@localhost:5672/ by default."""
-
-    @field_validator("amqp_url")
-    @classmethod
-    def _is_amqp(cls, url: SecretStr) -> SecretStr:
-        parts = urlsplit(url.get_secret_value())
-        if parts.scheme not in ("amqp", "amqps") or not parts.hostname:
-            raise ValueError("it must look like amqp://user:password@host:5672/")
-        return url
+    amqp_url: BrokerUrl
+    """The RabbitMQ broker, or the nodes of a cluster (amqp://user:password@one:5672,two:5672/);
+    amqp://guest:guest@localhost:5672/ by default."""
 
 
 class Complaint(Exception):

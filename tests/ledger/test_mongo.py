@@ -129,6 +129,14 @@ async def test_the_database_is_named_by_the_url_or_warren() -> None:
         assert store._database.name == "warren"
 
 
+async def test_no_url_makes_it_less_careful() -> None:
+    careless = "w=1&journal=false&readPreference=secondaryPreferred&readConcernLevel=local"
+    async with MongoStore.open(f"mongodb://127.0.0.1:1/?{careless}") as store:
+        assert store._database.write_concern.document == {"w": "majority", "j": True}
+        assert store._database.read_preference.name == "Primary"
+        assert store._database.read_concern.level == "majority"
+
+
 async def begun(mongo: MongoStore) -> Run:
     """A run that attempt `a` has taken, its stream at number 3."""
     row = await mongo.runs.open(one := run(), begin(one.response_id))

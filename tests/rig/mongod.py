@@ -22,12 +22,17 @@ from tests.rig.rabbitmq import _die_with_parent, free_ports
 
 
 class Mongod:
-    """A server that can be stopped, killed, frozen and started again on the same data and port."""
+    """A server that can be stopped, killed, frozen and started again on the same data and port; on a copy of some data,
+    if it is given some."""
 
-    def __init__(self, *arguments: str) -> None:
-        self._arguments = arguments
+    def __init__(self, *arguments: str, data: Path | None = None) -> None:
+        self.arguments = arguments
         self._dir = Path(tempfile.mkdtemp(prefix="warren-mongod-"))
-        (self._dir / "data").mkdir()
+        self.data = self._dir / "data"
+        if data is None:
+            self.data.mkdir()
+        else:
+            shutil.copytree(data, self.data, ignore=shutil.ignore_patterns("mongod.lock"))
         (self.port,) = free_ports(1)
         self._process: subprocess.Popen[bytes] | None = None
         atexit.register(self.stop)
@@ -53,9 +58,9 @@ class Mongod:
         """Start the server, again if it was killed, and wait until it answers."""
         # mongod 6.0.5 has the hole in its zlib messages known as CVE-2025-14847: no compressors, loopback only.
         command = [
-            str(binary()), "--dbpath", str(self._dir / "data"), "--port", str(self.port), "--bind_ip", "127.0.0.1",
+            str(binary()), "--dbpath", str(self.data), "--port", str(self.port), "--bind_ip", "127.0.0.1",
             "--networkMessageCompressors", "disabled", "--wiredTigerCacheSizeGB", "0.25", "--nounixsocket",
-            "--setParameter", "diagnosticDataCollectionEnabled=false", *self._arguments,
+            "--setParameter", "diagnosticDataCollectionEnabled=false", *self.arguments,
         ]  # fmt: skip
         with (self._dir / "output").open("ab") as output:
             self._process = subprocess.Popen(
@@ -80,6 +85,12 @@ class Mongod:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+
+    def end(self) -> None:
+        """Let it close its files and go. The data stays."""
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait(60)
 
     def suspend(self) -> None:
         """Freeze the server: connections stay open and nothing answers."""

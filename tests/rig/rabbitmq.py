@@ -5,7 +5,10 @@ the thread that started it ends, however that happens.
 """
 
 import atexit
+import base64
 import ctypes
+import hashlib
+import json
 import os
 import random
 import secrets
@@ -16,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -29,20 +33,31 @@ consumer_timeout = 7200000
 raft.wal_max_size_bytes = 33554432
 log.console = false
 """
+_CLUSTER = """\
+cluster_formation.classic_config.nodes.1 = {}
+cluster_partition_handling = pause_minority
+"""
 
 
 class RabbitMQ:
-    """A broker that can be stopped, killed, frozen and started again on the same data and ports."""
+    """A broker that can be stopped, killed, frozen and started again on the same data and ports; or a node in the
+    cluster of the one `beside` it, whose epmd it uses."""
 
-    def __init__(self, *, config: str = "") -> None:
+    def __init__(self, *, config: str = "", beside: Self | None = None) -> None:
         self._sbin = sbin()
         self._dir = Path(tempfile.mkdtemp(prefix="warren-rabbitmq-"))
         self.port, self._dist, self._epmd_port = free_ports(3)
+        self.name = f"warren{self.port}@localhost"
+        self._beside = beside
+        self._cookie: str = beside._cookie if beside else secrets.token_hex(16)
         self._epmd: subprocess.Popen[bytes] | None = None
         self._node: subprocess.Popen[bytes] | None = None
+        if beside:
+            self._epmd_port = beside._epmd_port
+            config += f"cluster_formation.peer_discovery_backend = classic_config\n{_CLUSTER.format(beside.name)}"
         self._write("rabbitmq.conf", CONFIG + config)
         self._write("enabled_plugins", "[].\n")
-        self._write(".erlang.cookie", secrets.token_hex(16)).chmod(0o400)
+        self._write(".erlang.cookie", self._cookie).chmod(0o400)
         atexit.register(self.stop)
 
     def __enter__(self) -> Self:
@@ -68,7 +83,7 @@ class RabbitMQ:
 
     def start(self, *, wait: bool = True) -> None:
         """Start the node, again if it was killed, and wait until it speaks AMQP."""
-        if self._epmd is None or self._epmd.poll() is not None:
+        if self._beside is None and (self._epmd is None or self._epmd.poll() is not None):
             command = ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"]
             self._epmd = self._spawn(command)
         # Anything in `detached` makes the script become the Erlang machine instead of watching over it.
@@ -105,6 +120,10 @@ class RabbitMQ:
             raise RuntimeError(f"rabbitmqctl {' '.join(command)}: {done.stdout}{done.stderr}")
         return done.stdout
 
+    def define(self, definitions: Mapping[str, Any]) -> None:
+        """Import users, permissions and the like."""
+        self.ctl("import_definitions", str(self._write("definitions.json", json.dumps(definitions))))
+
     def stop(self) -> None:
         """End the node and remove its data. Does nothing the second time."""
         self._end(self._node)
@@ -119,7 +138,7 @@ class RabbitMQ:
             "HOME": str(self._dir),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "ERL_EPMD_PORT": str(self._epmd_port),
-            "RABBITMQ_NODENAME": f"warren{self.port}@localhost",
+            "RABBITMQ_NODENAME": self.name,
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_DIST_PORT": str(self._dist),
@@ -174,6 +193,13 @@ class ExternalRabbitMQ:
     """Somebody else's broker."""
 
     url: str
+
+
+def user(name: str, password: str) -> dict[str, Any]:
+    """Somebody, as definitions have it."""
+    salt = secrets.token_bytes(4)
+    digest = base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
+    return {"name": name, "password_hash": digest, "hashing_algorithm": "rabbit_password_hashing_sha256", "tags": ""}
 
 
 def sbin() -> Path:

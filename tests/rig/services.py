@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ class Service:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    async def says(self, text: str, timeout: float = 30) -> None:
+    async def says(self, text: str, timeout: float = 90) -> None:
         """Wait until its log holds this."""
         deadline = time.monotonic() + timeout
         while text not in self.log.read_text():
@@ -97,12 +97,14 @@ class Service:
 class Stack:
     """Gateways, workers and ledgers on one broker and one database."""
 
-    def __init__(self, amqp_url: str, mongo_url: str, config: dict[str, Any], folder: Path, **environ: str) -> None:
+    def __init__(
+        self, amqp_url: str | Mapping[str, str], mongo_url: str, config: dict[str, Any], folder: Path, **environ: str
+    ) -> None:
         self._folder = folder
+        self._amqp_url = amqp_url
         path = folder / "config.yaml"
         path.write_text(json.dumps(config))
         self._environ = {
-            "WARREN_AMQP_URL": amqp_url,
             "WARREN_MONGO_URL": mongo_url,
             "WARREN_CONFIG": str(path),
             "WARREN_MASTER_KEY": KEY,
@@ -142,7 +144,9 @@ class Stack:
 
     def _add(self, name: str, *arguments: str, **environ: str) -> Service:
         command = [sys.executable, "-m", f"warren_{name}", *arguments]
-        service = Service(name, command, {**self._environ, **environ}, self._folder)
+        amqp_url = self._amqp_url if isinstance(self._amqp_url, str) else self._amqp_url[name]
+        environ = {"WARREN_AMQP_URL": amqp_url, **self._environ, **environ}
+        service = Service(name, command, environ, self._folder)
         self.services.append(service)
         return service
 
@@ -156,7 +160,10 @@ def _complains(line: str) -> bool:
 
 
 @contextmanager
-def stack(amqp_url: str, mongo_url: str, config: dict[str, Any], folder: Path, **environ: str) -> Iterator[Stack]:
+def stack(
+    amqp_url: str | Mapping[str, str], mongo_url: str, config: dict[str, Any], folder: Path, **environ: str
+) -> Iterator[Stack]:
+    """`amqp_url` may be one for each kind of service."""
     made = Stack(amqp_url, mongo_url, config, folder, **environ)
     try:
         yield made
@@ -173,7 +180,7 @@ def embedded(config: dict[str, Any], folder: Path, port: int, **more: str) -> Se
     return Service("up", command, environ, folder)
 
 
-async def ready(url: str, timeout: float = 30) -> None:
+async def ready(url: str, timeout: float = 90) -> None:
     """Wait until this gateway takes requests and can reach all that stands behind it."""
     deadline = time.monotonic() + timeout
     async with httpx.AsyncClient() as client:

@@ -7,12 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 from pydantic_settings import BaseSettings
+from pymongo import uri_parser
 
 from warren import config
+from warren.brokers import nodes
 from warren_gateway.settings import GatewaySettings
 from warren_ledger.settings import LedgerSettings
 from warren_worker.settings import WorkerSettings
@@ -185,9 +188,34 @@ def test_a_service_is_well_while_it_is_connected(tmp_path: Path, state: str, *, 
     assert module.connected("amqp://guest:guest@rabbitmq", (table, tmp_path / "none")) is well
     assert not module.connected("amqp://guest:guest@rabbitmq:5673/", (table,))
     assert not module.connected("amqps://guest:guest@rabbitmq", (table,))
+    assert module.connected("amqp://guest:gu,est@one:5673, two/", (table,)) is well
 
 
 def test_nobody_answers_on_a_free_port() -> None:
     done = subprocess.run([sys.executable, "-I", ROOT / "deploy" / "health.py", "http", "1", "/"], check=False)
 
     assert done.returncode == 1
+
+
+CLUSTER: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "cluster.yml").read_text())
+
+
+def test_a_cluster_is_what_the_services_are_told_of() -> None:
+    services: dict[str, dict[str, Any]] = CLUSTER["services"]
+    brokers = [name for name in services if name.startswith("rabbitmq")]
+    databases = [name for name in services if name.startswith("mongo") and name != "mongo-set"]
+    assert len(brokers) == len(databases) == 3
+    for service in SETTINGS:
+        url = by_default(services[service]["environment"]["WARREN_AMQP_URL"])
+        assert [urlsplit(node).hostname for node in nodes(url)] == brokers
+    formed = (ROOT / "deploy" / "rabbitmq" / "cluster.conf").read_text()
+    assert re.findall(r"rabbit@(\S+)", formed) == brokers
+    members = uri_parser.parse_uri(services["ledger"]["environment"]["WARREN_MONGO_URL"])["nodelist"]
+    assert [host for host, _ in members] == services["mongo-set"]["command"][3:] == databases
+
+
+def test_what_a_cluster_mounts_exists() -> None:
+    for options in CLUSTER["services"].values():
+        for volume in options.get("volumes", []):
+            source = volume.partition(":")[0]
+            assert (ROOT / source).is_file() if source.startswith(".") else source in CLUSTER["volumes"]

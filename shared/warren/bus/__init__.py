@@ -14,6 +14,8 @@ from typing import Protocol
 
 from warren.contracts import Message
 
+NAMESPACE = "warren.v1"
+"""What all names at a broker begin with. The arguments of queues never change under one."""
 LEDGER_WRITE = "ledger.write"
 LEDGER_ASK = "ledger.ask"
 RESUME = "resume"

@@ -6,10 +6,11 @@ nothing is restored: a lost connection is replaced, and everyone who had a chann
 
 import asyncio
 import logging
+import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import cycle
 from typing import Generic, Protocol, TypeVar, cast
-from urllib.parse import urlsplit
 
 import aio_pika
 from aio_pika.connection import make_url
@@ -22,11 +23,12 @@ from aiormq.exceptions import (
     ProbableAuthenticationError,
 )
 
+from warren.brokers import place
 from warren.bus._handling import log
 from warren.errors import BusUnavailable
 
 RETRY = 0.3
-"""Seconds between two attempts to connect, or to open a channel."""
+"""Seconds between two attempts to connect, or to open a channel; somewhat more or less, or all would come at once."""
 _CONNECT = 5.0
 _SETUP = 10.0
 _LAST_STEP = 5.0
@@ -107,22 +109,26 @@ class Trouble:
 
 
 class Link:
-    """One connection to the broker, made anew whenever it is lost."""
+    """One connection to the broker, made anew whenever it is lost: to each node in turn, from any of them on."""
 
-    def __init__(self, url: str, name: str, heartbeat: int) -> None:
-        self._url = url
+    def __init__(self, brokers: Sequence[str], name: str, heartbeat: int) -> None:
+        self._brokers = random.sample(brokers, len(brokers))
         self._name = name
         self._heartbeat = heartbeat
         self.connection = Current[AbstractConnection]()
         self.tried: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Done after the first attempt; failed if that found a broker that does not want us."""
+        """Done when there is a connection, or every node was tried; failed if the last was a broker that does not want
+        us."""
 
     async def run(self) -> None:
-        parts = urlsplit(self._url)
-        trouble = Trouble(f"broker {parts.hostname}:{parts.port or 5672} cannot be reached")
-        while not cancellations():  # aiormq may make another error of being stopped
+        troubles = {url: Trouble(f"broker {place(url)} cannot be reached") for url in self._brokers}
+        for number, url in enumerate(cycle(self._brokers), start=1):
+            if cancellations():  # aiormq may make another error of being stopped
+                return
+            trouble = troubles[url]
+            refusal: BusUnavailable | None = None
             try:
-                await self._once()
+                await self._once(url)
                 trouble.over()
                 log.warning("%s: connection to the broker lost", self._name)
             except asyncio.CancelledError:
@@ -131,19 +137,20 @@ class Link:
             except (AuthenticationError, ProbableAuthenticationError, InvalidFrameError) as error:
                 # InvalidFrameError: a close, where the virtual host should have been opened.
                 trouble.say(error, logging.ERROR)
-                self._tell(BusUnavailable("The broker refuses our user, password or virtual host."))
+                refusal = BusUnavailable("The broker refuses our user, password or virtual host.")
             except IncompatibleProtocolError as error:
                 trouble.say(error, logging.ERROR)
-                self._tell(BusUnavailable("What listens there does not speak AMQP 0-9-1."))
+                refusal = BusUnavailable("What listens there does not speak AMQP 0-9-1.")
             except Exception as error:  # noqa: BLE001 - aiormq has no one family of connection errors
                 trouble.say(error)
-            self._tell(None)
-            await asyncio.sleep(RETRY)
+            if number >= len(self._brokers):
+                self._tell(refusal)
+            await asyncio.sleep(RETRY * random.uniform(0.7, 1.3))
 
-    async def _once(self) -> None:
+    async def _once(self, url: str) -> None:
         """Connect, and stay until the connection is lost."""
         connection = aio_pika.Connection(
-            make_url(self._url, heartbeat=self._heartbeat),
+            make_url(url, heartbeat=self._heartbeat),
             client_properties={"connection_name": self._name},
         )
         try:
@@ -152,7 +159,7 @@ class Link:
             underlying = connection.transport.connection
             self.connection.set(underlying)
             self._tell(None)
-            log.info("%s: connected to the broker", self._name)
+            log.info("%s: connected to the broker at %s", self._name, place(url))
             await asyncio.wait([underlying.closing])
         finally:
             self.connection.set(None)

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from aiormq.abc import AbstractChannel, AbstractConnection
-from aiormq.exceptions import ChannelAccessRefused
+from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
 
 from warren.bus import DELIVERY_LIMIT, dead
 from warren.bus._handling import log
@@ -41,20 +41,31 @@ class Topology:
     def inboxes(self) -> str:
         return f"{self._namespace}.inbox"
 
-    async def declare(self, connection: AbstractConnection, at: str) -> None:
-        """Make sure that a durable address is there, and the place of its dead."""
-        wanted = [at] if at.startswith("dead.") else [dead(at), at]
-        channel = await connection.channel(publisher_confirms=False)
+    async def declare(self, connection: AbstractConnection, at: str, *, exactly: bool = False) -> None:
+        """Make sure that a durable address is there, and the place of its dead.
+
+        A queue that is there stays as it is, whatever its arguments: an earlier version may have made it. That is an
+        error if it must be `exactly` as we would make it.
+        """
         try:
-            for address in wanted:
-                exchange, key = self.route(address)
-                queue = self.queue(address)
-                await channel.exchange_declare(exchange, exchange_type="direct", durable=True)
-                await channel.queue_declare(queue, durable=True, arguments=self._arguments(address))
-                await channel.queue_bind(queue, exchange, key)
+            for address in [at] if at.startswith("dead.") else [dead(at), at]:
+                await self._make(connection, address, exactly=exactly)
         except ChannelAccessRefused:
+            if exactly:
+                raise
             # A user of least privilege: then the topology was made by somebody else.
             log.debug("%s: not allowed to declare", at)
+
+    async def _make(self, connection: AbstractConnection, address: str, *, exactly: bool) -> None:
+        exchange, key = self.route(address)
+        queue = self.queue(address)
+        found = not exactly and await _there(connection, queue)
+        channel = await connection.channel(publisher_confirms=False)
+        try:
+            await channel.exchange_declare(exchange, exchange_type="direct", durable=True)
+            if not found:
+                await channel.queue_declare(queue, durable=True, arguments=self._arguments(address))
+            await channel.queue_bind(queue, exchange, key)
         finally:
             await channel.close()
 
@@ -86,15 +97,24 @@ class Topology:
         if family == "dead":
             return {"x-queue-type": "quorum", "x-delivery-limit": _NEVER}
         bounded = {"x-max-length": self._length, "x-overflow": "reject-publish"}
+        replicated = {"x-queue-type": "quorum", "x-delivery-limit": DELIVERY_LIMIT, **bounded}
         if key.endswith("ask"):
-            # Questions: gone with the call, so neither replicated nor mourned.
-            return {"x-queue-type": "classic", **bounded}
+            return replicated  # questions: gone with the call, and not mourned
         exchange, place = self.route(dead(at))
         return {
-            "x-queue-type": "quorum",
-            "x-delivery-limit": DELIVERY_LIMIT,
+            **replicated,
             "x-dead-letter-exchange": exchange,
             "x-dead-letter-routing-key": place,
             "x-dead-letter-strategy": "at-least-once",
-            **bounded,
         }
+
+
+async def _there(connection: AbstractConnection, queue: str) -> bool:
+    channel = await connection.channel(publisher_confirms=False)
+    try:
+        await channel.queue_declare(queue, passive=True)
+    except ChannelNotFoundEntity:
+        return False
+    finally:
+        await channel.close()
+    return True

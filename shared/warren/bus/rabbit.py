@@ -15,11 +15,12 @@ from urllib.parse import urlsplit
 
 from aiormq.abc import AbstractConnection, DeliveredMessage
 from aiormq.channel import Channel
-from aiormq.exceptions import ChannelNotFoundEntity
+from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity, ChannelPreconditionFailed
 from pamqp.commands import Basic
 
 from warren import ids
-from warren.bus import LEDGER_WRITE, Depth, Handler, Receiver
+from warren.brokers import host_and_port, nodes
+from warren.bus import LEDGER_WRITE, NAMESPACE, Depth, Handler, Receiver
 from warren.bus._handling import INBOX, Operation, receive, sized
 from warren.bus._rabbit_consumer import Consumer
 from warren.bus._rabbit_link import Held, Link, cancellations, settle
@@ -31,7 +32,6 @@ from warren.errors import BusUnavailable, CallTimeout, Unroutable, WarrenError
 from warren.telemetry import instruments
 
 _PERSISTENT = 2
-_PORTS = {"amqp": 5672, "amqps": 5671}
 _PART = 1_000_000
 """Bytes of an answer in one AMQP message."""
 _LOOK = 2.0
@@ -67,13 +67,14 @@ class _Call:
 class RabbitBus:
     """The port, on RabbitMQ. See `open`."""
 
-    def __init__(self, url: str, name: str, namespace: str, length: int, heartbeat: int) -> None:
+    def __init__(self, brokers: list[str], name: str, namespace: str, length: int, heartbeat: int) -> None:
         self._address = f"{INBOX}{ids.new(name or 'process')}"
         self._topology = Topology(namespace, length)
-        parts = urlsplit(url)
-        self._server = {"messaging": "rabbitmq", "server": parts.hostname, "port": parts.port or _PORTS[parts.scheme]}
-        self._out = Link(url, f"{name or 'warren'} publishes", heartbeat)
-        self._in = Link(url, f"{name or 'warren'} consumes", heartbeat)
+        self._server: dict[str, str | int] = {"messaging": "rabbitmq"}
+        if len(brokers) == 1:  # of several, connections choose by chance
+            self._server["server"], self._server["port"] = host_and_port(brokers[0])
+        self._out = Link(brokers, f"{name or 'warren'} publishes", heartbeat)
+        self._in = Link(brokers, f"{name or 'warren'} consumes", heartbeat)
         self._publisher = Publisher(self._topology, self._out)
         self._inbox = self._own("inbox", self._topology.inboxes, [self._address.removeprefix(INBOX)], self._on_inbox)
         self._numbers = count()
@@ -90,26 +91,27 @@ class RabbitBus:
         url: str,
         *,
         name: str = "",
-        namespace: str = "warren.v1",
+        namespace: str = NAMESPACE,
         length: int = 10_000,
         heartbeat: int = 10,
     ) -> AsyncIterator["RabbitBus"]:
-        """A bus of its own address. `length` bounds the queues it declares; all processes must say the same.
+        """A bus of its own address. `length` bounds the queues that it makes.
 
-        Returns after the first attempt to connect. A broker that is away is waited for from then on, `connected`
-        tells; what has been opened meanwhile starts to work with the connection.
+        The URL may name several nodes of one cluster. Each connection goes to any of them, and to another when it is
+        lost.
+
+        Returns after the first attempt to connect, with each node if need be. A broker that is away is waited for from
+        then on, `connected` tells; what has been opened meanwhile starts to work with the connection.
 
         Raises:
             ValueError: the URL is none of AMQP's.
             BusUnavailable: there is a broker, and it does not let us in.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in ("amqp", "amqps") or not parts.hostname:
-            raise ValueError("the URL of the broker must look like amqp://user:password@host:5672/")
+        brokers = nodes(url)
         for library in ("aio_pika", "aiormq"):
             # They print message bodies, and complain at every attempt to connect. What matters is said here.
             logging.getLogger(library).setLevel(logging.CRITICAL)
-        bus = cls(url, name, namespace, length, heartbeat)
+        bus = cls(brokers, name, namespace, length, heartbeat)
         async with AsyncExitStack() as stack:
             for link in (bus._out, bus._in):
                 await stack.enter_async_context(_background(link.run()))
@@ -128,6 +130,23 @@ class RabbitBus:
     def connected(self) -> bool:
         held = (self._publisher.confirmed, self._publisher.plain, self._inbox)
         return all(one.channel.now for one in held)
+
+    async def declare(self, addresses: Iterable[str]) -> None:
+        """Make durable addresses for others, whose users may not; exactly as this version wants them.
+
+        Raises:
+            BusUnavailable: the broker cannot be reached.
+            WarrenError: our user may not either, or there is such a queue with other arguments.
+        """
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                connection = await self._out.connection.get()
+            for address in addresses:
+                await self._topology.declare(connection, address, exactly=True)
+        except TimeoutError:
+            raise BusUnavailable("The broker cannot be reached.") from None
+        except (ChannelAccessRefused, ChannelPreconditionFailed) as refusal:
+            raise WarrenError(f"The broker refuses: {refusal}") from None
 
     async def send(self, to: str, message: Message, *, timeout: float = 10.0) -> None:
         with Operation("send", to), self._sending(to, message, "publish") as headers:

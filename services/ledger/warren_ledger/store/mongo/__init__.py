@@ -71,7 +71,7 @@ class MongoStore:
         patience = int(READ * 1000)
         try:
             client: Any = Client(
-                url, w="majority", journal=True, readConcernLevel="majority",
+                url, w="majority", journal=True, readConcernLevel="majority", readPreference="primary",
                 serverSelectionTimeoutMS=patience, timeoutMS=patience,
             )  # fmt: skip
             store = cls(client.get_default_database("warren"), keep, now)
