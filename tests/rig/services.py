@@ -100,6 +100,7 @@ class Stack:
             "WARREN_MASTER_KEY": KEY,
             "WARREN_SECRET": "a secret of the tests",
             "WARREN_DRAIN": "5",
+            "WARREN_LAME_DUCK": "0",
             **environ,
         }
         self.services: list[Service] = []
