@@ -30,12 +30,12 @@ class HttpSettings(Settings):
     """Seconds after which a WebSocket takes no more requests and is closed, as at OpenAI."""
 
     keep_alive: Annotated[int, Field(ge=1)] = 75
-    """Seconds that a connection of which nothing comes is kept: more than the load balancer keeps it, whose next request
-    could else meet its end."""
+    """Seconds that a silent connection is kept: more than a load balancer keeps it, whose next request could meet its
+    end."""
 
     lame_duck: Annotated[float, Field(ge=0)] = 0.0
-    """Seconds of the drain in which a gateway that was told to stop says that it is not ready, and takes requests all the
-    same: longer than the load balancer takes to see that, and than clients keep connections of which nothing comes."""
+    """Seconds of the drain in which a gateway says that it is not ready, and takes requests all the same: more than a
+    load balancer needs to see it, and more than clients keep a silent connection."""
 
     body_memory: Annotated[int, Field(ge=32)] = 256
     """MB that large bodies of requests under way may take together; who comes when they do is told to come back."""
@@ -56,8 +56,8 @@ class GatewaySettings(HttpSettings, ServiceSettings):
     """The configuration file: which models there are."""
 
     lame_duck: Annotated[float, Field(ge=0)] = 10.0
-    """Seconds of the drain in which a gateway that was told to stop says that it is not ready, and takes requests all the
-    same: longer than the load balancer takes to see that, and than clients keep connections of which nothing comes."""
+    """Seconds of the drain in which a gateway says that it is not ready, and takes requests all the same: more than a
+    load balancer needs to see it, and more than clients keep a silent connection."""
 
 
 def master_key(settings: HttpSettings, config: Config, environ: Mapping[str, str] = os.environ) -> str | None:

@@ -115,6 +115,7 @@ class Run:
             await self._end_badly(error)
         except asyncio.CancelledError:
             if not self.cancelled:
+                await self._give_back()
                 raise
             await self._end_cancelled()
         except Exception:
@@ -195,6 +196,11 @@ class Run:
             request, response = self._inputs.request, self._assembler.response
             await self._handing.over(to.provider, walk.walked, self._calls.made, request, response)
             raise HandedOver
+
+    async def _give_back(self) -> None:
+        """This process leaves, another one goes on: tell what was used until now."""
+        if self._handing is not None and self._calls.made:
+            await self._handing.back(self._calls.made, self._inputs.request, self._assembler.response)
 
     def _walk(self) -> Walk:
         job = self.job
