@@ -5,11 +5,11 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from math import ceil
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from warren.settings import Complaint
@@ -44,7 +44,8 @@ class _Http(HttpToolsProtocol):
             return
         self._given_up = True
         self.timeout_keep_alive = silence
-        if self.cycle is None or self.cycle.response_complete:
+        answering = cast("RequestResponseCycle | None", self.cycle)  # None before the first request
+        if answering is None or answering.response_complete:
             self._unset_keepalive_if_required()
             self.timeout_keep_alive_task = self.loop.call_later(silence, self.timeout_keep_alive_handler)
 
