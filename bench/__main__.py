@@ -1,7 +1,6 @@
 """`make bench`: what Warren costs, in figures. See bench/README.md."""
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,7 +19,7 @@ def main() -> None:
     if options.profile:
         print(_profile(options))
         return
-    before = os.getloadavg()[0]
+    before = report.load_average()
     results: list[runs.Result] = []
     memories: list[str] = []
     for name in options.only:

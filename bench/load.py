@@ -40,6 +40,8 @@ class Load:
     """Seconds before the measurement, with the same load."""
     requests: int = 0
     """End after so many instead, for a closed loop."""
+    size: int = 0
+    """Bytes of prose that each prompt has besides."""
     key: str = "bench"
 
 
@@ -264,7 +266,7 @@ class _Run:
             self.seen.deltas += deltas
 
     def _request(self, number: int) -> bytes:
-        body: dict[str, Any] = {"model": self.load.model, "input": prompt(number)}
+        body: dict[str, Any] = {"model": self.load.model, "input": prompt(number, self.load.size)}
         if self.load.stream:
             body["stream"] = True
         data = json.dumps(body).encode()

@@ -3,9 +3,11 @@
 Every prompt carries a number and every reply begins with it, so an answer that went to the wrong client is noticed.
 """
 
+import random
 import re
 from dataclasses import dataclass
-from itertools import cycle, islice
+from functools import cache
+from itertools import accumulate, cycle, islice, product
 
 DIGITS = 7
 NUMBER = re.compile(rb"case (\d{7})")
@@ -37,8 +39,25 @@ def model(name: str) -> Model:
     return Model(max(1, words), after / 1000, every / 1000)
 
 
-def prompt(number: int) -> str:
-    return f"This is case {number:0{DIGITS}}. Say the number and then some words about rabbits and where they live."
+def prompt(number: int, size: int = 0) -> str:
+    """What to ask; `size` bytes of prose go before, or about as many, different each time."""
+    said = f"This is case {number:0{DIGITS}}. Say the number and then some words about rabbits and where they live."
+    return f"{prose(number, size)} {said}" if size else said
+
+
+def prose(number: int, size: int) -> str:
+    """Words as often as languages have them (by Zipf's law), so that it can be compressed as they can."""
+    words, weights = _vocabulary()
+    chance = random.Random(number)
+    return " ".join(chance.choices(words, cum_weights=weights, k=size // 6))[:size]
+
+
+@cache
+def _vocabulary() -> tuple[list[str], list[float]]:
+    syllables = [a + b for a, b in product(("b", "cl", "d", "f", "gr", "l", "m", "n", "p", "r", "st", "t"), "aeiou")]
+    chance = random.Random(0)
+    words = ["".join(chance.choices(syllables, k=chance.choice((1, 2, 2, 3, 3, 4)))) for _ in range(5000)]
+    return words, list(accumulate(1 / (rank + 1) for rank in range(len(words))))
 
 
 def pieces(words: int, number: str) -> list[str]:

@@ -1,5 +1,6 @@
 """The tables."""
 
+import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
@@ -13,6 +14,15 @@ Memory = list[tuple[str, dict[str, float]]]
 def head(load_before: float) -> str:
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return f"{now}; {usage.machine()}; load average before: {load_before:.1f}"
+
+
+def load_average() -> float:
+    """Of the minute before."""
+    return os.getloadavg()[0]
+
+
+def table(title: str, rows: list[list[str]]) -> str:
+    return "\n".join(_section(title, rows)).rstrip()
 
 
 def tables(results: Sequence[Result]) -> str:

@@ -34,6 +34,10 @@ class Stack:
     port: int
     parts: dict[str, int] = field(default_factory=dict)
     """Its processes, by name; what is only there to be asked has none."""
+    ports: dict[str, int] = field(default_factory=dict)
+    """Where those listen that others connect to."""
+    database: str = ""
+    """The URL of what is stored."""
 
     def model(self, dialect: str, model: str) -> str:
         return f"{dialect}-{model}" if self.parts else model
@@ -43,6 +47,9 @@ class Stack:
 
     def rss(self) -> dict[str, float]:
         return {name: usage.rss(pid) for name, pid in self.parts.items()}
+
+    def traffic(self) -> dict[str, float]:
+        return {name: usage.traffic(port) for name, port in self.ports.items()}
 
     def calm(self, patience: float = 60.0) -> float:
         """Wait until there is nothing left to do; the seconds that took."""
@@ -157,7 +164,13 @@ def services(upstream: Stack) -> Iterator[Stack]:
         }
         names = ("gateway", "worker", "ledger")
         parts = {name: running.start(name, "-m", f"warren_{name}", **environment) for name in names}
-        whole = Stack("services", port, {**parts, "rabbitmq": rabbitmq.pid, "mongod": mongod.pid})
+        whole = Stack(
+            "services",
+            port,
+            {**parts, "rabbitmq": rabbitmq.pid, "mongod": mongod.pid},
+            {"rabbitmq": rabbitmq.port, "mongod": mongod.port},
+            environment["WARREN_MONGO_URL"],
+        )
         _await_answer(running, whole)
         yield whole
 

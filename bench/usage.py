@@ -1,6 +1,8 @@
 """What processes use, from /proc."""
 
 import os
+import re
+import subprocess
 import time
 from pathlib import Path
 
@@ -20,6 +22,12 @@ def cpu(pid: int) -> float:
 def rss(pid: int) -> float:
     """MB of memory of a process and all it has started; pages that they share count for each of them."""
     return sum(int(fields[21]) for fields in _family(pid)) * _PAGE / 1e6
+
+
+def traffic(port: int) -> float:
+    """MB that the connections which a server of this machine has open at this port have carried, both ways."""
+    told = subprocess.run(["ss", "-tinH", f"sport = :{port}"], capture_output=True, text=True, check=True).stdout
+    return sum(int(count) for count in re.findall(r"\bbytes_(?:acked|received):(\d+)", told)) / 1e6
 
 
 def busy() -> float:

@@ -621,6 +621,7 @@ async def test_a_json_answer_that_is_shut_behind_still_shows(rig: Rig) -> None:
     await rig.worker.claim(one, "a")
     last = Part(one.response_id, "a", 0, 0, -1, 2, int(Flag.LAST), Head(worker="w", status=200))
     await rig.worker.bus.send(LEDGER_WRITE, Chunks(parts=(last,), payload=b"{}"))
+    await until_there(lambda: _last(rig, one.response_id), seconds=2)  # what is sent is not logged yet
     await rig.end(end(one.response_id, "a", background=False))
     row = await rig.store.runs.find(one.response_id, ACCOUNT)
     assert row is not None

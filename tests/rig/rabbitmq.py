@@ -211,7 +211,7 @@ def sbin() -> Path:
         RuntimeError: there is no RabbitMQ.
     """
     if (found := _installed()) is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        _install()
+        install("rabbitmq-server")
         found = _installed()
     if found is None:
         raise RuntimeError("Install RabbitMQ (Debian: apt-get install rabbitmq-server) or set WARREN_TEST_AMQP_URL.")
@@ -239,8 +239,8 @@ def _installed() -> Path | None:
     return max(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin"), default=None)
 
 
-def _install() -> None:
-    """Install the package, and leave no broker of the system's running."""
+def install(package: str) -> None:
+    """Install one of Debian's packages, and leave no service of it running."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     policy = Path("/usr/sbin/policy-rc.d")
     forbids = None if policy.exists() else policy
@@ -248,7 +248,7 @@ def _install() -> None:
         forbids.write_text("#!/bin/sh\nexit 101\n")
         forbids.chmod(0o755)
     try:
-        for command in (["update"], ["install", "-y", "--no-install-recommends", "rabbitmq-server"]):
+        for command in (["update"], ["install", "-y", "--no-install-recommends", package]):
             subprocess.run(["apt-get", "-q", *command], env=environment, check=True, stdout=sys.stderr)
     finally:
         if forbids:

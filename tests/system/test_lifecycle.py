@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -198,3 +200,60 @@ async def test_up_answers_from_its_own_model_and_leaves_nothing_behind(tmp_path:
     _, complaints = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 0, complaints
     assert not [child for child in children if Path(f"/proc/{child}").exists()]
+
+
+@pytest.fixture
+async def hasty(
+    rabbitmq: RabbitMQ | ExternalRabbitMQ, database: str, upstream: FakeProvider, tmp_path: Path
+) -> AsyncIterator[Stack]:
+    """Services with less time to leave than a stream takes, and all that is known of prices."""
+    config = models(upstream.url, "words-40-50", input_cost_per_token=1e-6, output_cost_per_token=1e-6)
+    with stack(rabbitmq.url, database, config, tmp_path, WARREN_DRAIN="0.5") as made:
+        yield made
+        assert not made.errors()
+
+
+async def test_what_a_worker_cannot_end_in_time_goes_on_elsewhere_and_is_paid_for(
+    hasty: Stack, database: str, upstream: FakeProvider
+) -> None:
+    await hasty.ledger()
+    worker = await hasty.worker()
+    _, url = await hasty.gateway()
+    marker = uuid4().hex
+    async with httpx.AsyncClient(headers=HEADERS, timeout=60) as http:
+        ask = {"model": "words-40-50", "input": marker}
+        stream = asyncio.create_task(http.post(f"{url}/v1/responses", json={**ask, "stream": True}))
+        whole = asyncio.create_task(http.post(f"{url}/v1/responses", json=ask))
+        while len([call for call in upstream.asked(marker) if call.words > 3]) < 2:
+            await asyncio.sleep(0.05)
+        _, code = await asyncio.gather(hasty.worker(), worker.stop())
+        assert code == 0
+        broken, answered = check_stream(parse_sse((await stream).content)), (await whole).json()
+    assert (broken["status"], broken["error"]["code"]) == ("failed", "interrupted")
+    assert answered["status"] == "completed"
+    assert len(upstream.asked(marker)) == 3, "the JSON request ran again, the stream did not"
+    async with MongoStore.open(database) as store:
+        (lost,) = await store.calls(broken["id"], "default")
+        first, second = await store.calls(answered["id"], "default")
+    for call in (lost, first):
+        assert (call.error, call.usage_source) == ("cancelled", "estimated")
+        assert call.cost is not None
+        assert call.cost > 0
+    assert (second.error, second.usage_source) == (None, "reported")
+
+
+async def test_a_second_signal_ends_a_service_at_once(services: Stack, upstream: FakeProvider) -> None:
+    worker = await services.worker()
+    _, url = await services.gateway()
+    marker = uuid4().hex
+    async with httpx.AsyncClient(headers=HEADERS, timeout=60) as http:
+        ask = {"model": "words-200-20", "input": marker, "stream": True}
+        running = asyncio.create_task(http.post(f"{url}/v1/responses", json=ask))
+        while not upstream.asked(marker):
+            await asyncio.sleep(0.05)
+        stopping = asyncio.create_task(worker.stop())
+        await worker.says('"draining"')
+        assert not stopping.done()
+        os.kill(worker.pid, signal.SIGTERM)
+        assert await stopping == 130
+        running.cancel()

@@ -128,7 +128,10 @@ class _Stamp:
                 http.status = message["status"]
                 took = f"{(monotonic() - started) * 1000:.0f}".encode()
                 message["headers"] += [(b"x-request-id", request_id), (b"openai-processing-ms", took)]
-                if scope["app"].state.gateway.config.rules.litellm_headers:
+                gateway: Gateway = scope["app"].state.gateway
+                if gateway.draining:
+                    message["headers"].append((b"connection", b"close"))
+                if gateway.config.rules.litellm_headers:
                     message["headers"] += [(LITELLM[n], value) for n, value in message["headers"] if n in LITELLM]
             await send(message)
 

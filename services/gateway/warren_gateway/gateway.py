@@ -47,7 +47,7 @@ class Gateway:
     prices: Prices = field(default_factory=Prices)
     room: Room = field(default_factory=lambda: Room(256 * 1024 * 1024))
     draining: bool = False
-    _states: dict[str, str] = field(default_factory=dict)
+    _states: dict[str, str] = field(default_factory=lambda: {"ledger": "unknown", "store": "unknown"})
     _asked_at: float = -_STATES_FRESH
 
     @property

@@ -69,7 +69,12 @@ async def gateway(
         )
         if reloader is not None:
             reloader.follow(partial(_prepare, state, settings))
-        async with measured.queues(bus, config.providers()), serving(build(state), bound, drain=settings.drain):
+        async with (
+            measured.queues(bus, config.providers()),
+            serving(
+                build(state), bound, drain=settings.drain, lame_duck=settings.lame_duck, keep_alive=settings.keep_alive
+            ),
+        ):
             host = f"[{settings.host}]" if ":" in settings.host else settings.host
             try:
                 yield f"http://{host}:{bound.getsockname()[1]}"

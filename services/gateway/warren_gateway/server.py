@@ -4,10 +4,12 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from math import ceil
+from typing import Any, cast
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from warren.settings import Complaint
@@ -26,6 +28,33 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield  # whoever runs the loop handles its signals
+
+
+class _Http(HttpToolsProtocol):
+    """Does not hang up on a client that may just be sending its next request: a connection that this server was asked
+    to give up goes on until its client has let go of it, on account of an answer that says `connection: close`, or has
+    been silent for as long as its server was a lame duck.
+    """
+
+    _given_up = False
+
+    def give_up(self, silence: int) -> None:
+        """Close once it has been silent for so many seconds. Those begin now, unless an answer is under way."""
+        if self._given_up:
+            return
+        self._given_up = True
+        self.timeout_keep_alive = silence
+        answering = cast("RequestResponseCycle | None", self.cycle)  # None before the first request
+        if answering is None or answering.response_complete:
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(silence, self.timeout_keep_alive_handler)
+
+    def shutdown(self) -> None:
+        self.give_up(self.config.timeout_keep_alive)
+
+    def hang_up(self) -> None:
+        """Close now, or behind the answer that is under way."""
+        super().shutdown()
 
 
 class _WebSocket(WebSocketsSansIOProtocol):
@@ -60,7 +89,7 @@ class _WebSocket(WebSocketsSansIOProtocol):
         self.close_timer = self.loop.call_later(_LINGERING, self.transport.close)
 
     def shutdown(self) -> None:
-        if self.handshake_complete and not self.close_sent:
+        if not self.close_sent:  # who is about to be let in hears of it then
             leaving: Any = {"type": LEAVING}
             self.queue.put_nowait(leaving)
         else:
@@ -85,27 +114,48 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 @asynccontextmanager
-async def serving(app: FastAPI, bound: socket.socket, *, drain: float) -> AsyncIterator[None]:
-    """Serve while open. Leaving takes no new connections and waits for what runs, `drain` seconds at the most."""
-    server = _Server(
-        uvicorn.Config(
-            app,
-            http="httptools",
-            ws=_WebSocket,
-            ws_max_size=LARGEST_FRAME,
-            ws_per_message_deflate=False,  # an event is small and must not wait; and what inflates is a bomb
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_graceful_shutdown=max(1, round(drain + _BACKSTOP)),
-        )
+async def serving(
+    app: FastAPI, bound: socket.socket, *, drain: float, lame_duck: float = 0.0, keep_alive: int = 5
+) -> AsyncIterator[None]:
+    """Serve while open. Leaving is over after `drain` seconds at the most: for `lame_duck` of them everything is served
+    as before, then no new connections are taken, and what runs is waited for. A connection that was silent for
+    `keep_alive` seconds, or for `lame_duck` of these, is closed.
+    """
+    lame_duck = min(lame_duck, drain)
+    config = uvicorn.Config(
+        app,
+        http=_Http,
+        ws=_WebSocket,
+        ws_max_size=LARGEST_FRAME,
+        ws_per_message_deflate=False,  # an event is small and must not wait; and what inflates is a bomb
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_keep_alive=keep_alive,
+        timeout_graceful_shutdown=max(1, round(drain - lame_duck + _BACKSTOP)),
     )
+    server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[bound]))
     while not server.started and not task.done():  # noqa: ASYNC110  # uvicorn has no event for it
         await asyncio.sleep(0.01)
     try:
         yield
     finally:
+        late = asyncio.get_running_loop().call_later(drain, _hang_up, server)
+        config.timeout_keep_alive = ceil(lame_duck)
+        for connection in _http(server):
+            connection.give_up(config.timeout_keep_alive)
+        await asyncio.sleep(lame_duck)
         server.should_exit = True
         await task
+        late.cancel()
+
+
+def _http(server: uvicorn.Server) -> list[_Http]:
+    return [connection for connection in server.server_state.connections if isinstance(connection, _Http)]
+
+
+def _hang_up(server: uvicorn.Server) -> None:
+    for connection in _http(server):
+        connection.hang_up()

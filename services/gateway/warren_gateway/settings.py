@@ -33,6 +33,14 @@ class HttpSettings(Settings):
     """Take the traceparent header of clients for the parent of a request's trace, with its word on sampling. Else the
     trace is a new one, and only linked to theirs."""
 
+    keep_alive: Annotated[int, Field(ge=1)] = 75
+    """Seconds that a silent connection is kept: more than a load balancer keeps it, whose next request could meet its
+    end."""
+
+    lame_duck: Annotated[float, Field(ge=0)] = 0.0
+    """Seconds of the drain in which a gateway says that it is not ready, and takes requests all the same: more than a
+    load balancer needs to see it, and more than clients keep a silent connection."""
+
     body_memory: Annotated[int, Field(ge=32)] = 256
     """MB that large bodies of requests under way may take together; who comes when they do is told to come back."""
 
@@ -50,6 +58,10 @@ class GatewaySettings(HttpSettings, ServiceSettings):
 
     config: Path
     """The configuration file: which models there are."""
+
+    lame_duck: Annotated[float, Field(ge=0)] = 10.0
+    """Seconds of the drain in which a gateway says that it is not ready, and takes requests all the same: more than a
+    load balancer needs to see it, and more than clients keep a silent connection."""
 
 
 def master_key(settings: HttpSettings, config: Config, environ: Mapping[str, str] = os.environ) -> str | None:

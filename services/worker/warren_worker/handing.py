@@ -1,9 +1,11 @@
-"""Handing a job on: to the workers of another provider, when the next deployment to ask is theirs.
+"""Handing a job on: to the workers of another provider, when the next deployment to ask is theirs; or back, when this
+process leaves before the answer is complete.
 
 The job keeps its id, its trace and its place in its plan. Whoever gets it claims it, and names this attempt: where
 nothing was shown, and this is the attempt that is known, it runs at once. However often it comes, one runs.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -12,12 +14,15 @@ import structlog
 from warren import telemetry
 from warren.bus import Bus, jobs
 from warren.contracts import Job, Outcome, UpstreamCall, Walked
-from warren.errors import PublishUnknown, UpstreamUnreachable
+from warren.errors import PublishUnknown, UpstreamUnreachable, WarrenError
 from warren.objects import Item
 from warren_worker.recording import record
 from warren_worker.relay import Stream
 
 log = structlog.get_logger("warren.worker")
+
+_LAST_WORDS = 2.0
+"""Seconds that a process takes that should be gone."""
 
 
 class HandedOver(Exception):
@@ -68,6 +73,14 @@ class Handing:
             await self._bus.send(jobs(provider), job)
             return
         await self._bus.send(jobs(provider), job)  # it may come twice now; one of them runs
+
+    async def back(self, calls: Sequence[UpstreamCall], request: Item, response: Item) -> None:
+        """Record the calls made until now. The job goes back to its queue by itself; what of this cannot be recorded
+        while this process may still live is lost.
+        """
+        with suppress(WarrenError, TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS):
+                await record(self._bus, self._outcome(calls, request, response))
 
     def _outcome(self, calls: Sequence[UpstreamCall], request: Item, response: Item) -> Outcome:
         return Outcome.of(

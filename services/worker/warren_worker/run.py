@@ -121,6 +121,7 @@ class Run:
             await self._end_badly(error)
         except asyncio.CancelledError:
             if not self.cancelled:
+                await self._give_back()
                 raise
             await self._end_cancelled()
         except Exception:
@@ -228,6 +229,11 @@ class Run:
             called = telemetry.traceparent(self._calls.latest)
             await self._handing.over(to.provider, walk.walked, self._calls.made, request, response, called=called)
             raise HandedOver
+
+    async def _give_back(self) -> None:
+        """This process leaves, another one goes on: tell what was used until now."""
+        if self._handing is not None and self._calls.made:
+            await self._handing.back(self._calls.made, self._inputs.request, self._assembler.response)
 
     def _walk(self) -> Walk:
         job = self.job

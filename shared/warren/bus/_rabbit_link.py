@@ -154,7 +154,9 @@ class Link:
             client_properties={"connection_name": self._name},
         )
         try:
-            await connection.connect(timeout=_CONNECT)
+            # Not by its own timeout: who is cancelled in Python 3.11's wait_for leaves a task whose error nobody hears.
+            async with asyncio.timeout(_CONNECT):
+                await connection.connect()
             assert connection.transport is not None
             underlying = connection.transport.connection
             self.connection.set(underlying)

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, suppress
 from itertools import count
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from aiormq.abc import AbstractConnection, DeliveredMessage
 from aiormq.channel import Channel

@@ -8,7 +8,7 @@ from pydantic_core import to_json
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
-from warren.errors import Unauthorized, Unavailable, WarrenError
+from warren.errors import Unauthorized, WarrenError
 from warren_gateway.auth import presented
 from warren_gateway.gateway import Gateway
 from warren_gateway.session import ROUTE, Receive, Scope, Send, Session
@@ -26,7 +26,7 @@ class _Socket:
         gateway: Gateway = scope["app"].state.gateway
         await receive()  # the client's wish to connect
         try:
-            _check(gateway, websocket)
+            _check(websocket)
             await gateway.keys.authenticate(websocket, ROUTE)
         except WarrenError as error:
             refusal = Response(to_json(error.body()), error.status, media_type="application/json")
@@ -37,19 +37,16 @@ class _Socket:
         await session.serve(receive, seconds=gateway.websocket_seconds)
 
 
-def _check(gateway: Gateway, websocket: WebSocket) -> None:
+def _check(websocket: WebSocket) -> None:
     """Refuse a web page of another host. It cannot send a key, and must not reach a gateway that asks for none.
 
     Raises:
         Unauthorized: it is one.
-        Unavailable: this gateway is about to stop.
     """
     origin = websocket.headers.get("origin")
     host = websocket.headers.get("host", "").lower()
     if origin is not None and presented(websocket.headers) is None and urlsplit(origin).netloc.lower() != host:
         raise Unauthorized("Web pages of other hosts may not connect.", status=403, code="origin_not_allowed")
-    if gateway.draining:
-        raise Unavailable("This gateway is shutting down.", retry_after=1)
 
 
 router.routes.append(WebSocketRoute(ROUTE, _Socket()))
