@@ -17,7 +17,7 @@ MAKEFLAGS += --no-print-directory
 # What must not be in the repository: somebody's directories, and the hosts that packages were fetched from.
 PLACES := /(root|home|work|Users|opt/(pypi|wheels))/|[p]ypi\.org/simple|python[h]osted\.|registry\.np[m]js\.
 
-.PHONY: help setup up test verify lint types bench docs lock clean
+.PHONY: help setup up test verify lint types bench docs dashboards lock clean
 
 help: ## tell what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -75,6 +75,9 @@ bench: setup ## measure requests, streams and latency against a fake upstream; A
 
 docs: setup ## write docs/providers.md anew from the tables of providers, parameters and models
 	@$(BIN)/python -m warren_worker.page >docs/providers.md.new && mv docs/providers.md.new docs/providers.md
+
+dashboards: setup ## write Grafana's dashboards anew from deploy/grafana/source
+	@$(BIN)/python -m deploy.grafana.source
 
 lock: setup ## write requirements.lock anew from the pyproject.toml files, and the lock of the oracle of prices
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --group dev --python-version 3.11 \
