@@ -14,8 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 import warren
-from warren.errors import NotFound, WarrenError
-from warren_gateway import openapi
+from warren.errors import Cancelled, NotFound, WarrenError
+from warren_gateway import measured, openapi
 from warren_gateway.auth import authenticated, mastered
 from warren_gateway.gateway import Gateway
 from warren_gateway.routes import (
@@ -74,15 +74,18 @@ def failure(error: WarrenError) -> Response:
     return Response(to_json(error.body()), error.status, headers, media_type="application/json")
 
 
-def _failed(_request: Request, error: Exception) -> Response:
+def _failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, WarrenError)
+    measured.failed(request.scope, error)
     return failure(error)
 
 
 def _no_such_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = f"Invalid URL ({request.method} {request.scope['path']})"
-    answer = failure(NotFound(message, status=error.status_code if error.status_code in (404, 405) else 404))
+    missing = NotFound(message, status=error.status_code if error.status_code in (404, 405) else 404)
+    measured.failed(request.scope, missing)
+    answer = failure(missing)
     answer.headers.update(error.headers or {})  # what may be done instead
     return answer
 
@@ -104,12 +107,14 @@ class _Stamp:
             return
         started = monotonic()
         begun = False
+        http = measured.Http(scope)
         request_id = _request_id(scope)
 
         async def stamped(message: MutableMapping[str, Any]) -> None:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
+                http.status = message["status"]
                 took = f"{(monotonic() - started) * 1000:.0f}".encode()
                 message["headers"] += [(b"x-request-id", request_id), (b"openai-processing-ms", took)]
                 if scope["app"].state.gateway.config.rules.litellm_headers:
@@ -118,9 +123,10 @@ class _Stamp:
 
         try:
             await self._app(scope, receive, stamped)
-        except ClientDisconnect:
-            pass  # in the middle of its request; there is nobody to answer
-        except Exception:
+        except ClientDisconnect:  # in the middle of its request; there is nobody to answer
+            measured.failed(scope, Cancelled("The client is gone."))
+        except Exception as error:
+            measured.failed(scope, error)
             log.exception("request failed", request_id=request_id.decode())
             if begun:
                 raise
@@ -128,7 +134,9 @@ class _Stamp:
                 scope, receive, stamped
             )
         finally:
-            scope["app"].state.gateway.room.release(scope)
+            gateway: Gateway = scope["app"].state.gateway
+            gateway.room.release(scope)
+            http.over(gateway.config)
 
 
 def _request_id(scope: Scope) -> bytes:

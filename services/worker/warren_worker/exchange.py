@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
-from time import monotonic, time
+from time import time
 from typing import Any, Protocol
 
 import jsonschema_rs
@@ -111,7 +111,7 @@ class Calls:
             finally:
                 said = assembler.response["output"][note.said :]
                 self._write(note, assembler.usage, assembler.usage_source, assembler.response, said)
-                watch.over(self.made[-1], note.error)
+                watch.over(self.made[-1], note.error, note.gaps)
 
     async def count(self, endpoint: Endpoint, dialect: Counting, conversation: Conversation) -> int | None:
         """How many tokens the provider says that this is; None if it does not say."""
@@ -158,8 +158,7 @@ class Calls:
         async with self._upstream.ask(endpoint, call, self._deadline, note.heard) as answer:
             audience.begin()
             async for batch in answer:
-                if note.first_event is None:
-                    note.first_event = monotonic()
+                note.came()
                 made: list[Event] = []
                 try:
                     for event in batch:
