@@ -38,8 +38,8 @@ def by_status(least: int) -> set[str]:
         for call in ast.walk(ast.parse(file.read_text())):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in kinds:
                 given = {one.arg: one.value for one in call.keywords}
-                status = kinds[call.func.id].status if "status" not in given else 0  # whoever says one says a lower one
-                if "code" in given and status >= least:
+                status = given.get("status", ast.Constant(kinds[call.func.id].status))
+                if "code" in given and isinstance(status, ast.Constant) and status.value >= least:
                     found |= set(_read(given["code"]))
     return {code for code in found if code is not None}
 

@@ -90,10 +90,10 @@ class Dashboard:
             for panel in row.panels:
                 number += 1
                 if left + panel.width > _WIDTH:
-                    left, top = 0, top + height
-                height = 4 if panel.kind == "stat" else 8
-                yield {"id": number, "gridPos": {"x": left, "y": top, "w": panel.width, "h": height}, **_panel(panel)}
-                left += panel.width
+                    left, top, height = 0, top + height, 0
+                own = 4 if panel.kind == "stat" else 8
+                yield {"id": number, "gridPos": {"x": left, "y": top, "w": panel.width, "h": own}, **_panel(panel)}
+                left, height = left + panel.width, max(height, own)
             top += height
 
 
