@@ -38,9 +38,9 @@ def by_status(least: int) -> set[str]:
         for call in ast.walk(ast.parse(file.read_text())):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in kinds:
                 given = {one.arg: one.value for one in call.keywords}
-                status = given.get("status", ast.Constant(kinds[call.func.id].status))
-                if "code" in given and isinstance(status, ast.Constant) and status.value >= least:
-                    found |= set(_read(given["code"]))
+                match given.get("status", ast.Constant(kinds[call.func.id].status)):
+                    case ast.Constant(value=int(status)) if status >= least and "code" in given:
+                        found |= set(_read(given["code"]))
     return {code for code in found if code is not None}
 
 

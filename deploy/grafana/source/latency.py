@@ -11,7 +11,7 @@ CHUNK = "gen_ai_client_operation_time_per_output_chunk_seconds"
 BUS = "messaging_client_operation_duration_seconds"
 DESTINATION = "messaging_destination_name"
 CHOSEN = f'{MODEL}=~"$model"'
-_JOBS = f'{DESTINATION}=~".*jobs.*"'
+_JOBS = f'messaging_operation_name="send", {DESTINATION}=~"jobs.+"'
 
 FIRST_TOKEN = Row(
     "The first token of a stream",

@@ -54,7 +54,7 @@ TRAFFIC = Row(
         Panel("Under way, by mode", "none", gauge("sum", "warren_flights", "warren_mode"), stacked=True),
         Panel("Responses by model", "reqps", rates(f"{RESPONSE}_count", MODEL), stacked=True),
         Panel("Failed responses by code", "reqps", rates(f"{RESPONSE}_count", CODE, where=FAILED), stacked=True,
-              about="Begun, and not ended well. Each code has its section in docs/operations.md."),
+              about="Refused, or not ended well. Each code has its section in docs/operations.md."),
         Panel("Refused before they began, by code", "reqps", rates("warren_refusals_total", CODE), stacked=True,
               about="No job was posted: a bad request, no right, no money, no room."),
     ),
