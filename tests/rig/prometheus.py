@@ -18,20 +18,20 @@ from tests.rig.promql import RULES
 from tests.rig.rabbitmq import _die_with_parent, free_ports
 
 _UNPACKED = Path(__file__).parents[2] / ".venv" / "prometheus"
-SECOND = "1s"
+OFTEN = "2s"
 
 Job = dict[str, Any]
 
 
 class Prometheus:
-    """Scrapes these jobs every second, and goes by the rules of `deploy/`. Start it from the main thread."""
+    """Scrapes these jobs every other second, and goes by the rules of `deploy/`. Start it from the main thread."""
 
     def __init__(self, jobs: Iterable[Job]) -> None:
         self._dir = Path(tempfile.mkdtemp(prefix="warren-prometheus-"))
         (port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
         config = {
-            "global": {"scrape_interval": SECOND, "evaluation_interval": SECOND},
+            "global": {"scrape_interval": OFTEN, "evaluation_interval": OFTEN},
             "rule_files": [str(RULES / "*.yml")],
             "scrape_configs": list(jobs),
         }

@@ -92,14 +92,15 @@ class Day:
         return await self._http.post(f"{self._url}/v1/responses", json={"model": model, "input": "hello", **more})
 
     async def traffic(self) -> None:
-        """Never ends."""
+        """Never ends, whatever becomes of a request."""
         while True:
             await asyncio.gather(
                 self.ask("good"), self.ask("good", stream=True), self.ask("good", stream=True, background=True),
                 self.ask("unpriced"), self.ask("locked", stream=True), self.ask("broken"), self.ask("cut"),
                 self.ask("flaky"), self.ask("good", temperature="hot"), self.ask("nobody"),
+                return_exceptions=True,
             )  # fmt: skip
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(1)
 
     async def crowd(self) -> None:
         """A large body has no room beside one that is still on its way."""
