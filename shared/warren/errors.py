@@ -43,6 +43,11 @@ from typing import Any, ClassVar, Self
 _BY_CODE: dict[str, type["WarrenError"]] = {}
 
 
+def named(code: str) -> bool:
+    """Whether a class of failures has this code: then it is ours, not a provider's."""
+    return code in _BY_CODE
+
+
 class WarrenError(Exception):
     """A failure with a stable code, an HTTP status and a message made for the caller."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import Response
+from fastapi.telemetry import TelemetryConfig
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -50,10 +51,12 @@ LITELLM = {
 }
 """What LiteLLM calls our headers, for those who switch that on. It tells the address of who answers, too."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
+"""FastAPI would make spans of its own beside ours, and put queries and the words of exceptions into them."""
 
 
 def build(gateway: Gateway) -> FastAPI:
-    app = FastAPI(title="Warren", version=warren.__version__, docs_url=None, redoc_url=None)
+    app = FastAPI(title="Warren", version=warren.__version__, docs_url=None, redoc_url=None, telemetry=_SILENT)
     app.state.gateway = gateway
     app.openapi = lambda: openapi.document(gateway.config.models())  # type: ignore[method-assign]
     for prefix in PREFIXES:

@@ -1,7 +1,7 @@
 """Calls to providers: each is made here, and what it took and used is written down, whatever became of it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from time import time
 from typing import Any, Protocol
@@ -22,6 +22,7 @@ from warren_worker.dialect import Call, Conversation, Counting, Reaching
 from warren_worker.media import inlined
 from warren_worker.note import Note, reported
 from warren_worker.provider import Endpoint
+from warren_worker.refusal import quoting
 from warren_worker.upstream import Upstream
 
 
@@ -103,6 +104,7 @@ class Calls:
                 with telemetry.span(f"chat {endpoint.model}", SpanKind.CLIENT, provider=endpoint.provider):
                     return await self._read(endpoint, conversation, call, assembler, audience, note)
             except WarrenError as failed:
+                failed.message = quoting.without(failed.message, _said(conversation))
                 note.error = failed
                 raise
             except asyncio.CancelledError:
@@ -138,6 +140,7 @@ class Calls:
             try:
                 answer = await self._upstream.fetch(endpoint, path, body, self._deadline, heard=note.heard)
             except WarrenError as failed:
+                failed.message = quoting.without(failed.message, quoting.content([*body.values()]))
                 note.error = failed
                 raise
             finally:
@@ -191,6 +194,12 @@ def _with_answer(conversation: Conversation, assembler: Assembler) -> Conversati
     request = {**conversation.request, "input": [*objects.items(conversation.request.get("input") or []), *said]}
     kept = {**conversation.kept, **assembler.kept}
     return Conversation(request, [*conversation.items, *said], conversation.upstream_previous, kept)
+
+
+def _said(conversation: Conversation) -> Iterator[str]:
+    """All that the model is told."""
+    yield from quoting.content(conversation.request.get("instructions"))
+    yield from quoting.content(conversation.items)
 
 
 def _likely(conversation: Conversation) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
-from warren.errors import NotFound, WarrenError
+from warren.errors import NotFound, WarrenError, named
 
 Label = str | int | None
 """None: this one does not apply."""
@@ -27,7 +27,7 @@ SERIES = 2000
 """Of one instrument, at most; what comes beyond is one series of OTHER."""
 
 CODES = 200
-"""Codes of errors that are told apart."""
+"""Codes of errors that are told apart, besides those that a class of ours has: providers have many."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}")
 
 ALL: dict[str, "Instrument"] = {}
@@ -54,7 +54,7 @@ _codes = Bounded(CODES)
 
 
 def code(error: BaseException) -> str:
-    """Our code for what went wrong, as a label. Providers have codes of their own."""
+    """Our code for what went wrong, as a label."""
     if isinstance(error, NotFound) and error.code is None:
         return "not_found"
     if isinstance(error, WarrenError):
@@ -64,7 +64,9 @@ def code(error: BaseException) -> str:
 
 def coded(given: str | None) -> str:
     """A code as a label; some errors of a request have none."""
-    return "invalid_request" if given is None else _codes(given)
+    if given is None:
+        return "invalid_request"
+    return given if named(given) else _codes(given)
 
 
 class Switch:

@@ -6,6 +6,7 @@ reads the `OTEL_*` variables by itself.
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -42,6 +43,9 @@ log = structlog.get_logger("warren")
 
 _LEAVING = 2000.0
 """Milliseconds that the last push may take."""
+_TURN = 0.0005
+"""Seconds that a thread which writes metrics down may keep the event loop waiting; Python's own 5 ms are seen in what
+clients wait for."""
 _CUMULATIVE, _DELTA = AggregationTemporality.CUMULATIVE, AggregationTemporality.DELTA
 _dropped = {"metrics": 0}
 
@@ -72,14 +76,26 @@ async def told(service: str, instance: str, settings: Settings, *parts: Service)
     provider = sdk.MeterProvider(readers, resource=resource, shutdown_on_exit=False)
     async with AsyncExitStack() as stack:
         stack.enter_context(SWITCH.turned())
-        stack.push_async_callback(asyncio.to_thread, provider.shutdown, _LEAVING)
-        _observe(provider.get_meter("warren", warren.__version__), ours)
+        stack.enter_context(_short_turns())
         stack.enter_context(instruments.DROPPED.told(lambda: [(number, what) for what, number in _dropped.items()]))
         await stack.enter_async_context(process.watched())
+        _observe(provider.get_meter("warren", warren.__version__), ours)
+        # The last push is made while the process still tells of itself: the SDK pushes nothing if it has no gauge.
+        stack.push_async_callback(asyncio.to_thread, provider.shutdown, _LEAVING)
         if settings.metrics_port is not None:
             url = stack.enter_context(_served(registry, settings.metrics_host, settings.metrics_port))
             log.info("metrics", url=url)
         yield
+
+
+@contextmanager
+def _short_turns() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 @contextmanager
@@ -118,7 +134,7 @@ class _Recorded:
     def __init__(self, parts: Collection[Service], temporality: AggregationTemporality) -> None:
         self._instruments: list[Counter | Histogram] = _of((Counter, Histogram), parts)
         self._temporality = temporality
-        self._since = time_ns()
+        self._began = self._since = time_ns()
         self._before: dict[tuple[str, Labels], Any] = {}
 
     def add(self, data: MetricsData) -> MetricsData:
@@ -145,8 +161,9 @@ class _Recorded:
                     None, None,  # type: ignore[arg-type]  # the least and the most: OTLP has them optional
                 )  # fmt: skip
         else:
+            since = self._began if one.kind == "gauge" else self._since
             for labels, number in one.rows.copy().items():
-                yield NumberDataPoint(one.named(labels), self._since, now, self._new(one, labels, [number])[0])
+                yield NumberDataPoint(one.named(labels), since, now, self._new(one, labels, [number])[0])
 
     def _new(self, one: Instrument, labels: Labels, row: list[float]) -> list[float]:
         """Of this series, what came since this reader last asked, if that is what it wants to know."""
