@@ -190,6 +190,7 @@ def test_prometheus_meets_what_it_scrapes_at_the_port_that_is_served() -> None:
     assert found == {("gateway", 9464), ("worker", 9464), ("ledger", 9464), ("rabbitmq", 15692)}
     assert all("telemetry" in SERVICES[name]["networks"] for name, _ in found)
     assert "telemetry" in SERVICES["prometheus"]["networks"]
+    assert {SERVICES[service]["environment"]["WARREN_METRICS_PORT"] for service in SETTINGS} == {"9464"}
 
 
 TABLE = """\
