@@ -16,7 +16,7 @@ from tests.rig.prometheus import Job, Prometheus
 from tests.rig.promql import DEPLOY, alerts, panels, recorded, selectors, without_comparisons
 from tests.rig.rabbitmq import RabbitMQ, free_ports
 from tests.rig.services import KEY, Service, Stack, ready
-from tests.rig.upstream import provider
+from tests.rig.upstream import FakeProvider, provider
 from tests.verify.conftest import client
 from warren.bus import jobs
 from warren.bus.rabbit import RabbitBus
@@ -53,7 +53,7 @@ def config(url: str) -> Json:
     return {
         "model_list": [
             entry(url, "good", "words-20-5", **PRICED, max_budget=1000),
-            entry(url, "slow", "words-40-50", **PRICED),
+            entry(url, "slow", "words-200-40", **PRICED),
             entry(url, "unpriced", "words-3"),
             entry(url, "flaky", "fail-3", num_retries=1, cooldown_time=0, **PRICED),
             entry(url, "broken", "status-500-999", num_retries=0, cooldown_time=300, **PRICED),
@@ -128,12 +128,12 @@ class Day:
                 pass
 
 
-async def killed_worker(day: Day, stack: Stack, victim: Service) -> None:
-    """What it had taken comes again to another, and a stream that had shown something is cut off."""
+async def killed_worker(day: Day, upstream: FakeProvider, victim: Service) -> None:
+    """What it had taken comes again to the other one, and a stream that had shown something is cut off."""
     asked = [asyncio.create_task(day.ask("slow", stream=at % 2 == 0)) for at in range(12)]
-    await asyncio.sleep(1)
+    while sum(call.model == "words-200-40" and call.words > 20 for call in upstream.calls) < len(asked):
+        await asyncio.sleep(0.1)
     victim.kill()
-    await stack.worker()
     await asyncio.gather(*asked)
 
 
@@ -176,7 +176,7 @@ async def prometheus(tmp_path: Path) -> AsyncIterator[Prometheus]:
                     await day.websocket()
                     await day.crowd()
                     await poison(broker)
-                    await killed_worker(day, stack, victim)
+                    await killed_worker(day, upstream, victim)
                     await store_away(day, database)
                     await ready(url)
                     await asyncio.sleep(15)
