@@ -73,8 +73,9 @@ types: setup
 bench: setup ## measure requests, streams and latency against a fake upstream; ARGS are its flags
 	@exec $(BIN)/python -m bench $(ARGS)
 
-docs: setup ## write docs/providers.md anew from the tables of providers, parameters and models
+docs: setup ## write docs/providers.md and docs/metrics.md anew from the tables that they show
 	@$(BIN)/python -m warren_worker.page >docs/providers.md.new && mv docs/providers.md.new docs/providers.md
+	@$(BIN)/python -m warren.telemetry.page >docs/metrics.md.new && mv docs/metrics.md.new docs/metrics.md
 
 dashboards: setup ## write Grafana's dashboards anew from deploy/grafana/source
 	@$(BIN)/python -m deploy.grafana.source

@@ -1,11 +1,12 @@
 """A collector of telemetry: takes OTLP by HTTP, and shows what came."""
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from time import sleep
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
@@ -18,6 +19,8 @@ class Collector:
     posts: list[tuple[str, bytes]] = field(default_factory=list)
     """The paths and the bodies of all that was posted."""
     status: int = 200
+    delay: float = 0.0
+    """Seconds until it answers."""
 
     def metrics(self) -> list[ResourceMetrics]:
         """What came of metrics, push by push."""
@@ -30,7 +33,7 @@ class Collector:
         return [metric for scope in scopes for metric in scope.metrics if metric.name == name]
 
 
-def attributes(pairs: "Iterator[KeyValue] | list[KeyValue]") -> dict[str, str]:
+def attributes(pairs: Iterable[KeyValue]) -> dict[str, str]:
     return {pair.key: pair.value.string_value for pair in pairs}
 
 
@@ -43,6 +46,7 @@ def collector() -> Iterator[Collector]:
             body = self.rfile.read(int(self.headers["content-length"]))
             if self.headers.get("content-encoding") == "gzip":
                 body = gzip.decompress(body)
+            sleep(made.delay)
             if made.status == 200:
                 made.posts.append((self.path, body))
             self.send_response(made.status)
@@ -51,6 +55,7 @@ def collector() -> Iterator[Collector]:
         def log_message(self, *_: object) -> None: ...
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.block_on_close = False  # who hangs up is not waited for
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     made.url = f"http://127.0.0.1:{server.server_port}"

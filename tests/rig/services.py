@@ -4,6 +4,7 @@ import asyncio
 import atexit
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -61,6 +62,13 @@ class Service:
             if not self.running or time.monotonic() > deadline:
                 raise RuntimeError(f"{self.name} never said {text!r}:\n{self.log.read_text()[-3000:]}")
             await asyncio.sleep(0.05)
+
+    async def metrics(self) -> str:
+        """Where it serves its metrics, if it was told to serve them at some port (0)."""
+        await self.says('"event": "metrics"')
+        found = re.search(r'"url": "(http://127[^"]+/metrics)"', self.log.read_text())
+        assert found is not None
+        return found[1]
 
     def kill(self) -> None:
         if self._process is not None and self._process.poll() is None:

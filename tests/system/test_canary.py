@@ -2,12 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +12,7 @@ import aio_pika
 import httpx
 import pytest
 
+from tests.rig.collector import Collector, collector
 from tests.rig.legal import parse_sse
 from tests.rig.mongod import ExternalMongod, Mongod
 from tests.rig.rabbitmq import ExternalRabbitMQ, RabbitMQ
@@ -36,25 +34,18 @@ Json = dict[str, Any]
 class Aviary:
     """A whole Warren, and all that it lets out beside answers."""
 
-    url: str
+    http: httpx.AsyncClient
     broker: str
     folder: Path
     services: list[Service]
-    posted: list[bytes] = field(default_factory=list)
+    collector: Collector
     """What was sent to collectors of telemetry."""
     errors: list[str] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
 
-    @asynccontextmanager
-    async def client(self, key: str = KEY) -> AsyncIterator[httpx.AsyncClient]:
-        headers = {"authorization": f"Bearer {key}"}
-        async with httpx.AsyncClient(base_url=self.url, headers=headers, timeout=60) as http:
-            yield http
-
     async def ask(self, method: str, path: str, *, key: str = KEY, **more: Any) -> Json:
         """The answer; what is wrong with it is written down."""
-        async with self.client(key) as http:
-            answer = await http.request(method, path, **more)
+        answer = await self.http.request(method, path, headers={"authorization": f"Bearer {key}"}, **more)
         if answer.is_error:
             self.errors.append(answer.text)
             return {}
@@ -72,47 +63,27 @@ class Aviary:
         return await self.ask("POST", "/v1/responses", json={"model": model, "input": said, **more})
 
 
-@contextmanager
-def collector(posted: list[bytes]) -> Iterator[str]:
-    """A server that takes all that telemetry is posted."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            posted.append(self.rfile.read(int(self.headers["content-length"])))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 @pytest.fixture
 async def aviary(
     rabbitmq: RabbitMQ | ExternalRabbitMQ, mongod: Mongod | ExternalMongod, tmp_path: Path
 ) -> AsyncIterator[Aviary]:
-    posted: list[bytes] = []
     database = f"{mongod.url}canary_{uuid4().hex[:8]}"
     async with provider() as upstream:
         config = models(upstream.url, *QUOTING, *SINGING, api_key=PROVIDER_KEY, num_retries=0, cooldown_time=0)
         with (
-            collector(posted) as otlp,
+            collector() as telemetry,
             stack(
                 rabbitmq.url, database, config, tmp_path,
                 WARREN_SECRET=SECRET, WARREN_LOG_LEVEL="debug", WARREN_REQUEST_LOG="stdout,otlp",
-                OTEL_EXPORTER_OTLP_ENDPOINT=otlp, OTEL_BSP_SCHEDULE_DELAY="200", OTEL_METRIC_EXPORT_INTERVAL="1000",
+                WARREN_METRICS_PORT="0", OTEL_EXPORTER_OTLP_ENDPOINT=telemetry.url, OTEL_BSP_SCHEDULE_DELAY="200",
+                OTEL_METRIC_EXPORT_INTERVAL="1000",
             ) as services,
         ):  # fmt: skip
             await services.ledger()
             await services.worker()
             _, url = await services.gateway()
-            yield Aviary(url, rabbitmq.url, tmp_path, services.services, posted)
+            async with httpx.AsyncClient(base_url=url, timeout=60) as http:
+                yield Aviary(http, rabbitmq.url, tmp_path, services.services, telemetry)
 
 
 async def _sing(aviary: Aviary) -> None:
@@ -219,9 +190,13 @@ async def test_the_canary_is_heard_nowhere(aviary: Aviary) -> None:
     await _sing(aviary)
     await _fail(aviary)
     await _unlock(aviary)
+    pages = [(await aviary.http.get(await service.metrics())).text for service in aviary.services]
+    assert all("process_cpu_time_seconds_total" in page for page in pages)
     headers = await _bury(aviary)
-    async with aviary.client() as http:
-        seen = [(await http.get(path)).text for path in ("/health", "/health/readiness", "/spend/logs", "/key/list")]
+    paths = ("/health", "/health/readiness", "/spend/logs", "/key/list")
+    signed = {"authorization": f"Bearer {KEY}"}
+    seen = [(await aviary.http.get(path, headers=signed)).text for path in paths]
+    assert all(seen)
     for service in aviary.services:
         if service.running:
             await service.stop()
@@ -229,11 +204,12 @@ async def test_the_canary_is_heard_nowhere(aviary: Aviary) -> None:
     logs = {service.name: service.log.read_text() for service in aviary.services}
     assert all(log.count("\n") > 3 for log in logs.values())
     assert '"response_id"' in logs["ledger"]
-    assert len(aviary.posted) > 5
+    posts = aviary.collector.posts
+    assert {path for path, _ in posts} == {"/v1/traces", "/v1/metrics", "/v1/logs"}
     assert len(aviary.errors) > 60
     for secret in secrets:
         for name, log in logs.items():
             assert [line for line in log.splitlines() if secret in line] == [], name
-        assert [body for body in aviary.posted if secret.encode() in body] == []
-        assert [text for text in (*headers, *seen) if secret in text] == []
+        assert [body for _, body in posts if secret.encode() in body] == []
+        assert [text for text in (*headers, *seen, *pages) if secret in text] == []
         assert [text for text in aviary.errors if secret in text] == []
