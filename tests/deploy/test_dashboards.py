@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -13,24 +11,17 @@ import yaml
 
 from deploy.grafana.source.__main__ import files
 from tests.rig.promql import DASHBOARDS, Asked, alerts, labels, panels, recorded, selectors
+from warren.telemetry.measuring import ALL
+from warren.telemetry.page import prometheus
 
 ROOT = Path(__file__).parents[2]
+SUFFIXES = {False: ("",), True: ("_bucket", "_sum", "_count")}
 ELSEWHERE = re.compile(r"rabbitmq_\w+|up|ALERTS")
 """Metrics that others have."""
+EXPOSED = {f"{prometheus(one)}{suffix}": one for one in ALL.values() for suffix in SUFFIXES[one.kind == "histogram"]}
+"""Our instruments, by what Prometheus calls their series."""
 THEIRS = {"job", "instance", "queue", "alertstate", "le"}
 """Labels that others give."""
-
-
-@pytest.fixture(scope="module")
-def exposed() -> dict[str, set[str]]:
-    """The labels of every metric, by its name."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.rig.exposed"], cwd=ROOT, check=True, capture_output=True, text=True
-    )
-    found: dict[str, set[str]] = {}
-    for name, braces in re.findall(r"^(\w+)(\{.*\})? ", done.stdout, re.MULTILINE):
-        found.setdefault(name, set()).update(re.findall(r'(\w+)="', braces))
-    return found
 
 
 def test_the_files_are_what_their_source_says() -> None:
@@ -38,25 +29,24 @@ def test_the_files_are_what_their_source_says() -> None:
 
 
 @pytest.mark.parametrize("asked", [*panels(), *alerts(), *recorded()], ids=str)
-def test_what_is_asked_for_exists(asked: Asked, exposed: dict[str, set[str]]) -> None:
+def test_what_is_asked_for_exists(asked: Asked) -> None:
     made = {rule.where for rule in recorded()}
     names = {name for name, _ in selectors(asked.expression)}
     ours = {name for name in names if name not in made and not ELSEWHERE.fullmatch(name)}
 
     assert names
-    assert ours <= exposed.keys()
+    assert ours <= EXPOSED.keys()
     if not names & made:
-        assert labels(asked.expression) <= THEIRS.union(*(exposed[name] for name in ours))
+        known = {label.replace(".", "_") for name in ours for label in EXPOSED[name].labels}
+        assert labels(asked.expression) <= THEIRS | known
 
 
-def test_what_is_measured_is_looked_at(exposed: dict[str, set[str]]) -> None:
+def test_what_is_measured_is_looked_at() -> None:
     """Some instruments are there for the dashboards of others."""
-    looked_at = {name for asked in [*panels(), *alerts(), *recorded()] for name, _ in selectors(asked.expression)}
-    families = {re.sub(r"_(bucket|sum|count)$", "", name) for name in exposed if name != "target_info"}
+    asked = {name for one in [*panels(), *alerts(), *recorded()] for name, _ in selectors(one.expression)}
+    looked_at = {EXPOSED[name].name for name in asked if name in EXPOSED}
 
-    assert families - {re.sub(r"_(bucket|sum|count)$", "", name) for name in looked_at} == {
-        "gen_ai_client_token_usage", "http_server_active_requests",
-    }  # fmt: skip
+    assert ALL.keys() - looked_at == {"gen_ai.client.token.usage", "http.server.active_requests"}
 
 
 @pytest.mark.parametrize("file", sorted(DASHBOARDS.iterdir()), ids=lambda file: file.stem)

@@ -17,30 +17,26 @@ _SPELLED = {
 
 
 @cache
-def codes() -> frozenset[str]:
-    """Of what services answer with; the command line and the SDK have a few of their own."""
-    trees = [
-        ast.parse(file.read_text())
-        for folder in ("shared/warren", "services")
-        for file in (ROOT / folder).rglob("*.py")
-        if not {"commands", "client"} & {*file.parts}
-    ]
-    return frozenset(code for tree in trees for value in _values(tree) for code in _read(value))
+def _trees() -> tuple[ast.Module, ...]:
+    """Of what services answer with; the command line and the SDK have a few codes of their own."""
+    files = [file for folder in ("shared/warren", "services") for file in (ROOT / folder).rglob("*.py")]
+    return tuple(ast.parse(file.read_text()) for file in files if not {"commands", "client"} & {*file.parts})
+
+
+def codes() -> set[str]:
+    return {code for tree in _trees() for value in _values(tree) for code in _read(value)}
 
 
 def by_status(least: int) -> set[str]:
     """Those whose errors have at least this status: by their class, or by the class of what is raised with them."""
     kinds = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type)}
     found = {kind.code for kind in kinds.values() if issubclass(kind, errors.WarrenError) and kind.status >= least}
-    for file in [*(ROOT / "shared" / "warren").rglob("*.py"), *(ROOT / "services").rglob("*.py")]:
-        if {"commands", "client"} & {*file.parts}:
-            continue
-        for call in ast.walk(ast.parse(file.read_text())):
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in kinds:
-                given = {one.arg: one.value for one in call.keywords}
-                match given.get("status", ast.Constant(kinds[call.func.id].status)):
-                    case ast.Constant(value=int(status)) if status >= least and "code" in given:
-                        found |= set(_read(given["code"]))
+    for call in (node for tree in _trees() for node in ast.walk(tree)):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in kinds:
+            given = {one.arg: one.value for one in call.keywords}
+            match given.get("status", ast.Constant(kinds[call.func.id].status)):
+                case ast.Constant(value=int(status)) if status >= least and "code" in given:
+                    found |= set(_read(given["code"]))
     return {code for code in found if code is not None}
 
 

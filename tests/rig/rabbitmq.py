@@ -29,24 +29,19 @@ consumer_timeout = 7200000
 raft.wal_max_size_bytes = 33554432
 log.console = false
 """
-METRICS = """\
-prometheus.tcp.ip = 127.0.0.1
-prometheus.tcp.port = {port}
-"""
 
 
 class RabbitMQ:
-    """A broker that can be stopped, killed, frozen and started again on the same data and ports. With `metrics` it
-    tells Prometheus how it does, at `metrics_port`."""
+    """A broker that can be stopped, killed, frozen and started again on the same data and ports."""
 
-    def __init__(self, *, config: str = "", metrics: bool = False) -> None:
+    def __init__(self, *, config: str = "") -> None:
         self._sbin = sbin()
         self._dir = Path(tempfile.mkdtemp(prefix="warren-rabbitmq-"))
-        self.port, self._dist, self._epmd_port, self.metrics_port = free_ports(4)
+        self.port, self._dist, self._epmd_port = free_ports(3)
         self._epmd: subprocess.Popen[bytes] | None = None
         self._node: subprocess.Popen[bytes] | None = None
-        self._write("rabbitmq.conf", CONFIG + config + (METRICS.format(port=self.metrics_port) if metrics else ""))
-        self._write("enabled_plugins", "[rabbitmq_prometheus].\n" if metrics else "[].\n")
+        self._write("rabbitmq.conf", CONFIG + config)
+        self._write("enabled_plugins", "[].\n")
         self._write(".erlang.cookie", secrets.token_hex(16)).chmod(0o400)
         atexit.register(self.stop)
 

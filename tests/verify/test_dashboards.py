@@ -31,6 +31,15 @@ LARGE = 20_000_000
 Json = dict[str, Any]
 
 
+class ObservedRabbitMQ(RabbitMQ):
+    """It tells Prometheus how it does."""
+
+    def __init__(self) -> None:
+        (self.metrics_port,) = free_ports(1)
+        super().__init__(config=f"prometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = {self.metrics_port}\n")
+        self._write("enabled_plugins", "[rabbitmq_prometheus].\n")
+
+
 class Watched(Stack):
     """Services that serve their metrics, each on a port of its own."""
 
@@ -64,7 +73,7 @@ def config(url: str) -> Json:
     }
 
 
-def scraped(ports: dict[str, list[int]], broker: RabbitMQ) -> list[Job]:
+def scraped(ports: dict[str, list[int]], broker: ObservedRabbitMQ) -> list[Job]:
     """The jobs of `deploy/prometheus/prometheus.yml`, at the ports that they have here."""
     at = {
         "warren-gateway": ports["gateway"], "warren-worker": ports["worker"], "warren-ledger": ports["ledger"],
@@ -157,7 +166,7 @@ async def poison(broker: RabbitMQ) -> None:
 async def prometheus(tmp_path: Path) -> AsyncIterator[Prometheus]:
     """One that has seen a bad day and sees the traffic go on."""
     sink = f"stdout,http://127.0.0.1:{free_ports(1)[0]}/gone"
-    with RabbitMQ(metrics=True) as broker, Mongod() as database:
+    with ObservedRabbitMQ() as broker, Mongod() as database:
         async with provider() as upstream, client() as http:
             path = tmp_path / "services"
             path.mkdir()
