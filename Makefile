@@ -17,10 +17,10 @@ MAKEFLAGS += --no-print-directory
 # What must not be in the repository: somebody's directories, and the hosts that packages were fetched from.
 PLACES := /(root|home|work|Users|opt/(pypi|wheels))/|[p]ypi\.org/simple|python[h]osted\.|registry\.np[m]js\.
 
-.PHONY: help setup up test verify containers lint types bench docs traceshot lock clean
+.PHONY: help setup up test verify containers lint types bench docs dashboards traceshot lock clean
 
 help: ## tell what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY) ## make .venv with all that is needed, again only when requirements.lock or a pyproject.toml changed
 	@:
@@ -82,6 +82,9 @@ docs: setup ## write docs/providers.md and docs/metrics.md anew from the tables 
 
 traceshot: setup ## take docs/images/trace.png anew; needs Chromium, and installs Phoenix below .venv
 	@$(BIN)/python -m tests.screens.trace
+
+dashboards: setup ## write Grafana's dashboards anew from deploy/grafana/source
+	@$(BIN)/python -m deploy.grafana.source
 
 lock: setup ## write requirements.lock anew from the pyproject.toml files, and the lock of the oracle of prices
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --group dev --python-version 3.11 \

@@ -29,6 +29,7 @@ SETTINGS: dict[str, type[BaseSettings]] = {
     "ledger": LedgerSettings,
 }
 OURS = [*SETTINGS, "model"]
+OBSERVERS = [service for service, options in SERVICES.items() if options.get("profiles") == ["observability"]]
 VARIABLE = re.compile(r"\$\{(\w+):-([^}]*)\}")
 
 
@@ -68,7 +69,7 @@ def test_each_image_runs_a_module_that_exists_as_nobody_special(service: str) ->
     assert users[-1] == "10001:10001"
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", [service for service in SERVICES if service != "collector"])
 def test_each_service_says_when_it_is_well(service: str) -> None:
     if service in OURS:
         assert any(line.startswith("HEALTHCHECK ") and "CMD [" in line for line in stages()[f"run-{service}"])
@@ -99,7 +100,7 @@ def test_the_environment_names_settings_and_its_defaults_are_good(
 ) -> None:
     environment = SERVICES[service]["environment"]
     known = {f"WARREN_{name.upper()}" for name in SETTINGS[service].model_fields}
-    assert environment.keys() <= known
+    assert environment.keys() <= known | {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"}  # the SDK reads its own
 
     for name in [name for name in os.environ if name.startswith("WARREN_")]:
         monkeypatch.delenv(name)
@@ -114,9 +115,13 @@ def test_a_stopping_service_has_longer_than_it_takes_to_drain() -> None:
         assert int(SERVICES[service]["stop_grace_period"].removesuffix("s")) > drain
 
 
-def test_only_the_gateway_is_reachable_and_only_from_this_machine() -> None:
-    assert [service for service in SERVICES if "ports" in SERVICES[service]] == ["gateway"]
-    assert [by_default(port) for port in SERVICES["gateway"]["ports"]] == ["127.0.0.1:4000:4000"]
+def test_only_what_people_look_at_is_reachable_and_only_from_this_machine() -> None:
+    ports = {service: by_default(*options["ports"]) for service, options in SERVICES.items() if "ports" in options}
+
+    assert ports == {
+        "gateway": "127.0.0.1:4000:4000", "grafana": "127.0.0.1:3000:3000", "jaeger": "127.0.0.1:16686:16686",
+        "prometheus": "127.0.0.1:9090:9090",
+    }  # fmt: skip
 
 
 def test_only_the_worker_gets_provider_keys() -> None:
@@ -134,9 +139,10 @@ def test_a_service_meets_those_it_talks_to_and_nobody_else() -> None:
 
     assert met["mongo"] == {"ledger"}
     assert met["model"] == {"worker"}
-    assert met["rabbitmq"] == {"gateway", "worker", "ledger"}
+    assert met["rabbitmq"] == {"gateway", "worker", "ledger", "collector", "prometheus"}
+    assert met["grafana"] == {"collector", "jaeger", "prometheus"}
     assert {name for name, options in COMPOSE["networks"].items() if options.get("internal")} == {
-        "bus", "store", "model",
+        "bus", "store", "model", "telemetry",
     }  # fmt: skip
 
 
@@ -165,7 +171,29 @@ def test_what_is_mounted_exists() -> None:
     for options in SERVICES.values():
         for volume in options.get("volumes", []):
             source = by_default(volume).partition(":")[0]
-            assert (ROOT / source).is_file() if source.startswith(".") else source in COMPOSE["volumes"]
+            assert (ROOT / source).exists() if source.startswith(".") else source in COMPOSE["volumes"]
+
+
+def test_what_observes_is_started_when_wanted_only() -> None:
+    assert OBSERVERS == ["collector", "jaeger", "prometheus", "grafana"]
+    assert not any("profiles" in SERVICES[service] for service in SERVICES if service not in OBSERVERS)
+    assert not any({*SERVICES[service].get("depends_on", ())} & {*OBSERVERS} for service in [*OURS, "rabbitmq"])
+    assert all(re.search(r":v?\d+\.\d+\.\d+$", SERVICES[service]["image"]) for service in OBSERVERS)
+
+
+def test_prometheus_meets_what_it_scrapes_at_the_port_that_is_served() -> None:
+    scraped = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
+    found = {
+        (name, discovery["port"])
+        for job in scraped
+        for discovery in job.get("dns_sd_configs", [])
+        for name in discovery["names"]
+    }
+
+    assert found == {("gateway", 9464), ("worker", 9464), ("ledger", 9464), ("rabbitmq", 15692)}
+    assert all("telemetry" in SERVICES[name]["networks"] for name, _ in found)
+    assert "telemetry" in SERVICES["prometheus"]["networks"]
+    assert {SERVICES[service]["environment"]["WARREN_METRICS_PORT"] for service in SETTINGS} == {"9464"}
 
 
 TABLE = """\
