@@ -1,6 +1,5 @@
 """The HTTP application: its routes, and how every failure looks."""
 
-import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from secrets import token_hex
 from time import monotonic
@@ -14,10 +13,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 import warren
-from warren.errors import NotFound, WarrenError
+from warren.errors import DeadlineExceeded, Interrupted, NotFound, WarrenError
 from warren_gateway import openapi
-from warren_gateway.auth import authenticated, mastered
-from warren_gateway.gateway import Gateway
+from warren_gateway.auth import authenticated, mastered, operating
+from warren_gateway.gateway import REQUEST_ID, RESPONSE, Gateway
 from warren_gateway.routes import (
     asks,
     conversations,
@@ -27,6 +26,9 @@ from warren_gateway.routes import (
     keys,
     lists,
     models,
+    ops,
+    page,
+    recent,
     responses,
     spend,
     spenders,
@@ -49,7 +51,6 @@ LITELLM = {
     b"x-warren-key-spend": b"x-litellm-key-spend",
 }
 """What LiteLLM calls our headers, for those who switch that on. It tells the address of who answers, too."""
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 def build(gateway: Gateway) -> FastAPI:
@@ -62,6 +63,9 @@ def build(gateway: Gateway) -> FastAPI:
         app.include_router(websocket.router, prefix=prefix)  # it asks for a key itself
     for module in MANAGEMENT:
         app.include_router(module.router, dependencies=[Depends(mastered)], include_in_schema=False)
+    app.include_router(ops.router, dependencies=[Depends(operating)], include_in_schema=False)
+    app.include_router(recent.router, dependencies=[Depends(authenticated)], include_in_schema=False)
+    app.include_router(page.router, include_in_schema=False)  # it holds no data, and asks for a key itself
     app.include_router(health.router)
     app.add_exception_handler(WarrenError, _failed)
     app.add_exception_handler(HTTPException, _no_such_route)
@@ -74,8 +78,11 @@ def failure(error: WarrenError) -> Response:
     return Response(to_json(error.body()), error.status, headers, media_type="application/json")
 
 
-def _failed(_request: Request, error: Exception) -> Response:
+def _failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, WarrenError)
+    if not isinstance(error, Interrupted | DeadlineExceeded):  # which the ledger counts
+        gateway: Gateway = request.app.state.gateway
+        gateway.watch.refused(error)
     return failure(error)
 
 
@@ -104,12 +111,15 @@ class _Stamp:
             return
         started = monotonic()
         begun = False
-        request_id = _request_id(scope)
+        given = _given_id(scope)
+        request_id = given or b"req_" + token_hex(16).encode()
 
         async def stamped(message: MutableMapping[str, Any]) -> None:
-            nonlocal begun
+            nonlocal begun, request_id
             if message["type"] == "http.response.start":
                 begun = True
+                if (made := scope.get(RESPONSE)) and not given:
+                    request_id = b"req_" + made.partition("_")[2].encode()  # who has the one finds the other
                 took = f"{(monotonic() - started) * 1000:.0f}".encode()
                 message["headers"] += [(b"x-request-id", request_id), (b"openai-processing-ms", took)]
                 if scope["app"].state.gateway.config.rules.litellm_headers:
@@ -131,8 +141,9 @@ class _Stamp:
             scope["app"].state.gateway.room.release(scope)
 
 
-def _request_id(scope: Scope) -> bytes:
+def _given_id(scope: Scope) -> bytes:
+    """What the client calls this request, if it calls it anything that may be repeated."""
     for name, value in scope["headers"]:
-        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value.decode("latin-1")):
+        if name == b"x-request-id" and REQUEST_ID.fullmatch(value.decode("latin-1")):
             return bytes(value)
-    return b"req_" + token_hex(16).encode()
+    return b""

@@ -10,6 +10,7 @@ from warren.bus import LOGGED, Bus
 from warren.contracts import Chunks, Claim, Claimed, Logged, Message, Outcome, Recorded
 from warren_ledger.patience import until_up
 from warren_ledger.store import Store
+from warren_ledger.watch import Watch
 
 _BYTES = 16 * 1024 * 1024
 """A batch is written without what exceeds this: it must not take longer than the store gives it."""
@@ -35,7 +36,10 @@ class Batcher:
     away, all wait.
     """
 
-    def __init__(self, bus: Bus, store: Store, conversations: Settles, charging: Settles) -> None:
+    def __init__(
+        self, bus: Bus, store: Store, conversations: Settles, charging: Settles, watch: Watch | None = None
+    ) -> None:
+        self._watch = watch or Watch()
         self._bus = bus
         self._store = store
         self._conversations = conversations
@@ -46,9 +50,11 @@ class Batcher:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, bus: Bus, store: Store, conversations: Settles, charging: Settles) -> AsyncIterator[Self]:
+    async def open(
+        cls, bus: Bus, store: Store, conversations: Settles, charging: Settles, watch: Watch | None = None
+    ) -> AsyncIterator[Self]:
         """A batcher that writes for as long as this is open."""
-        batcher = cls(bus, store, conversations, charging)
+        batcher = cls(bus, store, conversations, charging, watch)
         writing = asyncio.create_task(batcher._write())
         try:
             yield batcher
@@ -57,6 +63,11 @@ class Batcher:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+
+    @property
+    def waiting(self) -> int:
+        """Messages that are not written yet."""
+        return len(self._waiting)
 
     async def add(self, message: Outcome | Claim | Chunks) -> Message | None:
         """The answer to a message, once it is on disk."""
@@ -122,6 +133,7 @@ class Batcher:
     async def _put(self, batch: Sequence[tuple[Outcome, Waiter]]) -> None:
         answers = await until_up(lambda: self._store.put([outcome for outcome, _ in batch]))
         for (outcome, done), answer in zip(batch, answers, strict=True):
+            self._watch.written(outcome, answer.won)
             if outcome.conversation is None and not outcome.payer.owes:
                 _settle(done, answer)
             else:

@@ -38,6 +38,7 @@ from warren.contracts import (
     Head,
     Held,
     Identify,
+    Inspect,
     Job,
     Leave,
     ListCharges,
@@ -88,6 +89,7 @@ from warren_ledger.requestlog import RequestLog
 from warren_ledger.runs import WINDOW, Detached
 from warren_ledger.standing import Standing
 from warren_ledger.store import Record, Store
+from warren_ledger.watch import Watch
 
 T = TypeVar("T")
 
@@ -116,7 +118,8 @@ async def recording(
     conversations = Conversations(store)
     budgets, permits = Budgets(store.entries), Permits(store.notes)
     charging = Charging(budgets, permits)
-    async with Batcher.open(bus, store, conversations, charging) as batcher:
+    watch = Watch()
+    async with Batcher.open(bus, store, conversations, charging, watch) as batcher:
         ends = Ends(bus, store, batcher, window)
         runs = Detached(bus, store, ends, window)
         ledger = Ledger(
@@ -130,6 +133,7 @@ async def recording(
             budgets.lapsing(),
             Counting(store, tell=requests.told).open(),
             requests.open(),
+            watch.open(bus, _WRITES, lambda: batcher.waiting),
         ):
             yield
 
@@ -225,7 +229,7 @@ class Ledger:
                     return await self._parties.answer(message)
                 case Permit() | Release():
                     return await self._permits.answer(message)
-                case ReportSpend() | ListCharges():
+                case ReportSpend() | ListCharges() | Inspect():
                     return await self._reports.answer(message)
                 case Turn() | Survey():
                     standing = self._standing

@@ -8,7 +8,7 @@ from time import time
 import structlog
 from pydantic_core import from_json, to_json
 
-from warren import ids, objects
+from warren import ids, objects, telemetry
 from warren.bus import Bus
 from warren.contracts import Job, Outcome
 from warren.deployments import Deployment
@@ -347,6 +347,7 @@ class Run:
             superseded=self.stream.superseded,
             shown=self._seen,
             kept={**self._inputs.kept, **self._assembler.kept},
+            trace_id=telemetry.trace_id(),
         )
         # Who sees a refusal may try again at once with the same Idempotency-Key: it must be free by then.
         await record(self._bus, outcome, called=self.job.detached and error is not None)

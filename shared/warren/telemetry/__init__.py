@@ -12,9 +12,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from warren.telemetry import spans
-from warren.telemetry.spans import headers, span
+from warren.telemetry.spans import headers, span, trace_id
 
-__all__ = ["headers", "setup", "span"]
+__all__ = ["headers", "setup", "span", "trace_id"]
 
 
 def setup(service: str, provider: TracerProvider | None = None) -> None:

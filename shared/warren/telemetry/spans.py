@@ -30,6 +30,12 @@ def headers() -> dict[str, str]:
     return carrier
 
 
+def trace_id() -> str:
+    """The trace that this is a part of; empty if there is none."""
+    context = trace.get_current_span().get_span_context()
+    return trace.format_trace_id(context.trace_id) if _state["on"] and context.is_valid else ""
+
+
 @contextmanager
 def span(
     name: str,

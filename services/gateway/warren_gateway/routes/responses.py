@@ -17,7 +17,7 @@ from warren.requests import CreateResponse
 from warren_gateway import answering, idempotency, queries
 from warren_gateway.admitting import admit, permit
 from warren_gateway.creating import Prepared, launch, prepare, read_body, reading, start
-from warren_gateway.gateway import Gateway, of
+from warren_gateway.gateway import REQUEST_ID, RESPONSE, Gateway, of
 from warren_gateway.orders import order
 from warren_gateway.tail import Piece, follow, obfuscated
 
@@ -37,8 +37,11 @@ async def create(request: Request) -> Response:
     made = await reading(partial(order, headers=request.headers), body)
     wanted = made.wanted
     permit(gateway, request, wanted.model, made.knobs)
-    prepared = await prepare(gateway, account, made, keyed=key is not None)
+    called = request.headers.get("x-request-id", "")
+    called = called if REQUEST_ID.fullmatch(called) else ""
+    prepared = await prepare(gateway, account, made, keyed=key is not None, request_id=called)
     prepared = await admit(gateway, request, wanted, prepared)
+    request.scope[RESPONSE] = prepared.job.response_id
     if prepared.job.detached:
         return await _detached(request, gateway, wanted, prepared, key)
     with telemetry.span("POST /v1/responses", SpanKind.SERVER, response_id=prepared.job.response_id):

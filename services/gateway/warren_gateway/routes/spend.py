@@ -10,11 +10,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic_core import from_json
 
-from warren import keys
 from warren.bus import LEDGER_ASK
-from warren.contracts import FindParty, ListCharges, Page, PartyState, ReportSpend
-from warren.errors import NotFound
-from warren_gateway import queries, reporting
+from warren.contracts import ListCharges, Page, ReportSpend
+from warren_gateway import managing, queries, reporting
 from warren_gateway.gateway import of
 
 router = APIRouter()
@@ -87,11 +85,5 @@ async def _where(request: Request) -> dict[str, str]:
     """The filters. A key is named by its id, its alias or itself; one that is deleted still by its id."""
     where = reporting.filters(request.query_params)
     if name := where.get("key"):
-        names = keys.digests(name, of(request).parties.secrets) if keys.well_formed(name) else (name, f"alias:{name}")
-        state = await of(request).ask_ledger(LEDGER_ASK, FindParty(what="key", names=tuple(names)))
-        assert isinstance(state, PartyState)
-        if state.party is not None:
-            where["key"] = state.party.id
-        elif keys.well_formed(name):
-            raise NotFound("There is no such key.")
+        where["key"] = await managing.key_id(request, name)
     return where

@@ -57,6 +57,7 @@ _LATER = {
         **runs.COLUMNS,
     },
     "conversation_items": {"kept": "TEXT"},
+    "charges": charges.LATER,
     "costs": {"key": "TEXT", "end_user": "TEXT", "tags": "TEXT", "day": "TEXT", "uncounted": "INTEGER"},
 }  # fmt: skip
 """Columns that a file made before they were needed gets when it is opened."""
@@ -167,7 +168,7 @@ class SqliteStore:
         self._file.db.executescript(_SETUP + blobs.SETUP + conversations.SETUP + entries.SETUP + notes.SETUP)
         for table, columns in _LATER.items():
             there = {name for _, name, *_ in self._file.db.execute(f"PRAGMA table_info({table})")}
-            for name in columns.keys() - there:
+            for name in columns.keys() - there if there else ():
                 self._file.db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {columns[name]}")
         self._file.db.executescript(runs.SETUP + lists.SETUP + charges.SETUP)  # which commits what came before
         self.charges.opened()

@@ -1,0 +1,1 @@
+"""Pictures of the ops page, of a real run: `make screenshots`."""
