@@ -97,7 +97,7 @@ class Ring:
         self._sums: deque[tuple[int, Sum]] = deque(maxlen=KEPT)
         self._changed = False
 
-    def ended(self, outcome: Outcome, won: bool, now: float) -> None:
+    def ended(self, outcome: Outcome, now: float, *, won: bool) -> None:
         """An outcome was written: what its calls used counts in any case, and the end of a response if it is that."""
         if not outcome.response_id.startswith(_OURS):
             return  # a check, or a question

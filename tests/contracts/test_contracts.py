@@ -51,6 +51,7 @@ from warren.contracts import (
     Held,
     Identified,
     Identify,
+    Inspect,
     Job,
     Leave,
     Limits,
@@ -80,6 +81,7 @@ from warren.contracts import (
     Rebuild,
     Rebuilt,
     Recorded,
+    Recount,
     Release,
     RemoveParty,
     ReportSpend,
@@ -88,10 +90,12 @@ from warren.contracts import (
     Reserved,
     Resume,
     Revoked,
+    Slice,
     Survey,
     Surveyed,
     Tail,
     Tailed,
+    Traffic,
     Turn,
     Undecodable,
     Unreserve,
@@ -288,6 +292,26 @@ MESSAGES: list[Message] = [
     ListConversations(account="acme", limit=5, after="conv_0ch3k5q0"),
     ReportSpend(by=("day", "model"), first="2026-11-01", last="2026-11-30", where={"user": "alice"}, limit=50),
     ListCharges(where={"account": "acme"}, since=1794000000.0, until=1794086400.0, after="resp_0ch3k5q0", limit=5),
+    Inspect(response_id=ID, account="acme"),
+    Traffic(
+        address="inbox.ledger_1",
+        slices=(
+            Slice(
+                at=1763000000,
+                requests=3,
+                failed=1,
+                background=1,
+                input_tokens=9,
+                output_tokens=3,
+                cost=Decimal("0.000012300"),
+                seconds={80: 1, 91: 1},
+                first={63: 2},
+                errors={"interrupted": 1},
+                refused={"rate_limit_exceeded": 2},
+            ),
+        ),
+    ),
+    Recount(),
     Revoked(what="key", ids=("key_0ch3k5q0",)),
     Reserve(
         response_id=ID,
@@ -387,7 +411,10 @@ def _grown(value: object, *, tuples: bool = False) -> object:
     """As a newer sender might write it: one more field in every object, one more place in every tuple of places."""
     match value:
         case dict():
-            free = ("headers", "states", "detail", "metadata", "where")  # free mappings hold what they hold
+            # free mappings hold what they hold
+            free = (
+                "headers", "states", "detail", "metadata", "where", "seconds", "first", "errors", "refused",
+            )  # fmt: skip
             grown = {
                 key: inner if key in free else _grown(inner, tuples=key in ("parts", "wants"))
                 for key, inner in value.items()

@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from warren import requests
 from warren.errors import InvalidRequest
 from warren_gateway import app, openapi, queries
-from warren_gateway.routes import export, health, spend
+from warren_gateway.routes import export, health, ops, recent, spend
 
 MODELS = ["small", "large/new"]
 
@@ -27,7 +27,8 @@ def test_every_route_is_described_and_nothing_else(document: dict[str, Any]) -> 
         if isinstance(route, APIRoute)
         for method in route.methods or ()
     }
-    served |= {(route.path, "get") for router in (health.router, spend.router, export.router) for route in router.routes
+    others = (health, spend, export, ops, recent)
+    served |= {(route.path, "get") for module in others for route in module.router.routes
                if isinstance(route, APIRoute) and route.include_in_schema}  # fmt: skip
     assert served == {(path, method) for path, methods in document["paths"].items() for method in methods}
 

@@ -22,7 +22,7 @@ Json = dict[str, Any]
 ANSWERS = (
     "A circuit breaker stops calling a service that keeps failing, so that it can recover and its callers fail fast.",
     "The invoice was paid on 12 November; the reminder crossed with the payment, so nothing is left to do.",
-    "Use a partial index on status where most rows are completed: it stays small, and the planner picks it for the rest.",
+    "Use a partial index on status where most rows are completed: it stays small, and is picked for the rest.",
     "Three things changed since Monday: the retry budget, the timeout of the importer, and the way dates are parsed.",
     "The shipment left Rotterdam this morning and should clear customs by Thursday; I have asked for the documents.",
 )
@@ -127,10 +127,11 @@ def config(url: str) -> Json:
         return {"model_name": group, "litellm_params": given, "model_info": {"id": id_}}
 
     prices = {"input_cost_per_token": 3e-6, "output_cost_per_token": 15e-6}
+    dear = {"input_cost_per_token": 1.25e-6, "output_cost_per_token": 10e-6}
     return {
         "model_list": [
             entry("gpt-5", "openai/gpt-5", "gpt-5-east"),
-            entry("gpt-5", "openai/gpt-5-west", "gpt-5-west", input_cost_per_token=1.25e-6, output_cost_per_token=1e-5),
+            entry("gpt-5", "openai/gpt-5-west", "gpt-5-west", cooldown_time=20, **dear),
             entry("gpt-5-mini", "openai/gpt-5-mini", "gpt-5-mini"),
             entry("claude-sonnet", "openrouter/anthropic/claude-sonnet-4.5", "claude-sonnet", **prices),
             entry("llama-70b", "groq/llama-3.3-70b-versatile", "llama-groq"),

@@ -1,7 +1,6 @@
 """What the routes work with."""
 
 import re
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -52,7 +51,7 @@ class Gateway:
     room: Room = field(default_factory=lambda: Room(256 * 1024 * 1024))
     watch: Watch = field(default_factory=Watch)
     """What all processes have seen end lately."""
-    readable: Collection[str] = ()
+    readable: frozenset[str] = frozenset()
     """Accounts of which the master key may read what was said, beside its own; `*` is all."""
     trace_url: str | None = None
     draining: bool = False

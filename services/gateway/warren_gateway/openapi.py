@@ -14,6 +14,7 @@ from pydantic.json_schema import models_json_schema
 import warren
 from warren import requests
 from warren_gateway.openapi_shapes import SHAPES, reference
+from warren_gateway.overview import STEPS
 from warren_gateway.queries import INCLUDABLE, STATUSES
 from warren_gateway.reporting import DIMENSIONS, FORMATS
 
@@ -54,6 +55,7 @@ _PAGE = ("limit", "order", "after")
 _ONE = "/v1/responses/{response_id}"
 _CONVERSATION = "/v1/conversations/{conversation_id}"
 _SPENT = ("start_date", "end_date", "format", "rows", "model", "key", "account", "user", "tag")
+_OF = ("model", "key", "account", "user", "tag", "provider", "deployment")
 _SPENT_AT = (*_SPENT, "provider", "deployment")
 
 OPERATIONS = (
@@ -130,6 +132,38 @@ OPERATIONS = (
         for name in ("keys", "users", "tags", "models")
     ),
     Operation(
+        "get", "/ops/session", "Who asks on the ops page, and what there is to be seen for him.", "OpsSession",
+        codes=(403,), tag="Ops",
+    ),
+    Operation(
+        "get", "/ops/overview", "How it goes: traffic, latencies, queues, processes, deployments.", "OpsOverview",
+        query=("window",), codes=(403,), tag="Ops",
+    ),
+    Operation(
+        "get", "/ops/spend", "What was spent in the last days, told apart in several ways.", "OpsSpend",
+        query=("days",), codes=(403,), tag="Ops",
+    ),
+    Operation(
+        "get", "/ops/responses", "List what has ended, the latest first: of any account for operators.", "OpsResponses",
+        query=("some", "after", "search", "status", "since", "until", "error", *_OF), codes=(403, 404), tag="Ops",
+    ),
+    Operation(
+        "get", "/ops/responses/{response_id}", "All that is known of a response but what was said.", "OpsResponse",
+        codes=(403, 404), tag="Ops",
+    ),
+    Operation(
+        "get", "/ops/responses/{response_id}/transcript", "What was said up to a response and with it.", "Transcript",
+        codes=(403, 404), tag="Ops",
+    ),
+    Operation(
+        "get", "/ops/conversations", "List the conversations of an account that may be read.", "OpsConversations",
+        query=("some", "after", "account"), codes=(403,), tag="Ops",
+    ),
+    Operation(
+        "get", "/ops/conversations/{conversation_id}", "What was said in a conversation.", "Transcript",
+        query=("account",), codes=(403, 404), tag="Ops",
+    ),
+    Operation(
         "get", "/account/export", "All that is kept of an account, as JSON Lines.", "ExportLine", query=("whose",),
         lines=True, codes=(403,), tag="Spend",
     ),
@@ -163,8 +197,17 @@ _QUERY |= {
     "key": {"type": "string", "description": "A key's id, its alias, or the key."},
     **{name: {"type": "string"} for name in ("account", "user", "tag", "provider", "deployment", "response_id")},
 }
+_QUERY |= {
+    "window": {"type": "integer", "enum": list(STEPS), "default": 900, "description": "Seconds to look back."},
+    "days": {"type": "integer", "enum": [1, 7, 30], "default": 1},
+    "some": {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
+    "search": {"type": "string", "description": "An id, or how it begins; a request's id; an end user."},
+    "since": {"type": "integer", "minimum": 0, "description": "In seconds since the epoch."},
+    "until": {"type": "integer", "minimum": 0, "description": "In seconds since the epoch."},
+    "error": {"type": "string", "description": "The code of what went wrong."},
+}
 _QUERY["whose"] = {"type": "string", "minLength": 1}
-_SAID = {"rows": "limit", "whose": "account"}
+_SAID = {"rows": "limit", "some": "limit", "whose": "account"}
 """Where a parameter of one name is another one elsewhere."""
 _HEADERS: dict[str, Json] = {
     "Idempotency-Key": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
@@ -172,7 +215,7 @@ _HEADERS: dict[str, Json] = {
 _REFUSALS = {
     400: "The request cannot be served as it is; `param` says what to change.",
     401: "There is no key, or it is none of ours.",
-    403: "Only the master key may do this.",
+    403: "This key may not do this.",
     404: "There is no such thing, or it is another account's.",
     413: "The body is too large.",
     422: "The idempotency key stands for another request.",

@@ -52,11 +52,12 @@ class Watch:
                 started_at=self._started_at,
             )
 
-        def missed() -> None:
-            nonlocal recounting
-            recounting = asyncio.create_task(bus.tell(TRAFFIC, Recount()))
+        asking: set[asyncio.Task[None]] = set()
 
-        recounting: asyncio.Task[None] | None = None
+        def missed() -> None:
+            asking.add(task := asyncio.create_task(bus.tell(TRAFFIC, Recount())))
+            task.add_done_callback(asking.discard)
+
         async with (
             bus.listen([TRAFFIC], receive, restored=missed),
             beating(bus, pulse, self._ring, clock=self._clock),

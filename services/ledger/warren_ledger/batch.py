@@ -133,7 +133,7 @@ class Batcher:
     async def _put(self, batch: Sequence[tuple[Outcome, Waiter]]) -> None:
         answers = await until_up(lambda: self._store.put([outcome for outcome, _ in batch]))
         for (outcome, done), answer in zip(batch, answers, strict=True):
-            self._watch.written(outcome, answer.won)
+            self._watch.written(outcome, won=answer.won)
             if outcome.conversation is None and not outcome.payer.owes:
                 _settle(done, answer)
             else:

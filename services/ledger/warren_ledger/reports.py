@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from warren.contracts import Fetched, Inspect, ListCharges, Message, Page, ReportSpend
+from warren.contracts import Fetched, Inspect, ListCharges, Page, ReportSpend
 from warren.errors import InvalidRequest
 from warren_ledger import lines
 from warren_ledger.store import Store
@@ -21,13 +21,18 @@ class Reports:
         self._charges = store.charges
         self._entries = store.entries
 
-    async def answer(self, asked: ReportSpend | ListCharges | Inspect) -> Message:
-        match asked:
-            case ReportSpend():
-                return await self._report(asked)
-            case ListCharges():
-                return await self._list(asked)
-        return await self._inspect(asked)
+    async def answer(self, asked: ReportSpend | ListCharges) -> Page:
+        return await (self._report(asked) if isinstance(asked, ReportSpend) else self._list(asked))
+
+    async def inspect(self, asked: Inspect) -> Fetched:
+        found = await self._charges.some([asked.response_id])
+        if not found or asked.account not in (None, found[0].account):
+            return Fetched(found=False)
+        charge = found[0]
+        record = await self._find(asked.response_id, charge.account, running=True)
+        aliases = await self._aliases({charge.payer.key})
+        told = lines.charged(charge, aliases.get(charge.payer.key)) | lines.recorded(record)
+        return Fetched(found=True, payload=to_json({**told, "calls": [lines.called(call) for call in charge.calls]}))
 
     async def _report(self, asked: ReportSpend) -> Page:
         by, where = tuple(dict.fromkeys(asked.by)), _named(asked.where)
@@ -61,15 +66,6 @@ class Reports:
             last_id=shown[-1].response_id if shown else None,
             payload=to_json([lines.charged(charge, aliases.get(charge.payer.key)) for charge in shown]),
         )
-
-    async def _inspect(self, asked: Inspect) -> Fetched:
-        [charge, *_] = [*await self._charges.some([asked.response_id]), None]
-        if charge is None or asked.account not in (None, charge.account):
-            return Fetched(found=False)
-        record = await self._find(asked.response_id, charge.account, running=True)
-        aliases = await self._aliases({charge.payer.key})
-        told = lines.charged(charge, aliases.get(charge.payer.key)) | lines.recorded(record)
-        return Fetched(found=True, payload=to_json({**told, "calls": [lines.called(call) for call in charge.calls]}))
 
     async def _place(self, response_id: str) -> tuple[float, str]:
         found = await self._charges.page(Wanted(where={"response_id": response_id}, limit=1))

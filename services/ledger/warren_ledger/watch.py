@@ -24,9 +24,9 @@ class Watch:
         self._started_at = clock()
         self._lags: deque[tuple[float, float]] = deque(maxlen=1000)
 
-    def written(self, outcome: Outcome, won: bool) -> None:
+    def written(self, outcome: Outcome, *, won: bool) -> None:
         now = self._clock()
-        self.ring.ended(outcome, won, now)
+        self.ring.ended(outcome, now, won=won)
         self._lags.append((now, now - outcome.ended_at))
 
     @property
