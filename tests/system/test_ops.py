@@ -71,15 +71,6 @@ async def test_processes_queues_and_deployments_are_told(system: System, manager
     assert (words["provider"], words["model"], words["cooling_until"]) == ("openai", "words-3", None)
 
 
-async def test_a_deployment_that_is_left_alone_says_why_and_until_when(system: System, manager: Manager) -> None:
-    for _ in range(8):
-        await respond(system.url, KEY, model="status-401-999")
-    told = await manager.get("/ops/overview")
-    [ill] = [one for one in told["deployments"] if one["group"] == "status-401-999"]
-    assert ill["requests"] >= 0
-    assert (ill["cooling_until"] is None) == (ill["cooling_for"] is None)
-
-
 async def test_what_has_not_changed_is_not_sent_again(system: System) -> None:
     async with client(system.url, KEY) as http:
         first = await http.get("/ops/session")

@@ -17,6 +17,8 @@ pytestmark = [
     pytest.mark.skipif(chromium.installed() is None, reason="there is no Chromium, and it may not be installed"),
 ]
 
+expect.set_options(timeout=20_000)  # the machine may be busy
+
 
 @pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Browser]:

@@ -229,10 +229,9 @@ class Ledger:
                     return await self._parties.answer(message)
                 case Permit() | Release():
                     return await self._permits.answer(message)
-                case ReportSpend() | ListCharges():
-                    return await self._reports.answer(message)
-                case Inspect():
-                    return await self._reports.inspect(message)
+                case ReportSpend() | ListCharges() | Inspect():
+                    reports = self._reports
+                    return await (reports.inspect(message) if isinstance(message, Inspect) else reports.answer(message))
                 case Turn() | Survey():
                     standing = self._standing
                     return await (standing.turn(message) if isinstance(message, Turn) else standing.survey())

@@ -47,6 +47,7 @@ function fail(error) {
 }
 
 async function enter() {
+  if ('locked' in document.documentElement.dataset && !key.get()) return login('');
   try {
     session = await ask('session');
   } catch (error) {

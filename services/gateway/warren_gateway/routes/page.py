@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from warren.errors import NotFound
+from warren_gateway.gateway import of
 
 router = APIRouter(prefix="/ops")
 
@@ -47,8 +48,14 @@ def _file(name: str, body: bytes) -> _File:
     return _File(body, _TYPES[PurePath(name).suffix], f'"{sha256(body).hexdigest()[:20]}"')
 
 
-def _answer(request: Request, name: str) -> Response:
-    file = _files().get(name)
+@cache
+def _index(*, locked: bool) -> _File:
+    """The page; where a key is needed it says so, so that it need not be refused to find out."""
+    file = _files()["index.html"]
+    return _file("index.html", file.body.replace(b"<html", b"<html data-locked", 1)) if locked else file
+
+
+def _answer(request: Request, file: _File | None) -> Response:
     if file is None:
         raise NotFound(f"Invalid URL (GET {request.scope['path']})")
     headers = {**_HEADERS, "etag": file.etag}
@@ -59,9 +66,9 @@ def _answer(request: Request, name: str) -> Response:
 
 @router.get("")
 async def page(request: Request) -> Response:
-    return _answer(request, "index.html")
+    return _answer(request, _index(locked=of(request).keys.needed))
 
 
 @router.get("/page/{name}")
 async def part(request: Request, name: str) -> Response:
-    return _answer(request, name)
+    return _answer(request, _files().get(name))
