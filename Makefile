@@ -77,7 +77,7 @@ bench: setup ## measure requests, streams and latency against a fake upstream; A
 docs: setup ## write docs/providers.md anew from the tables of providers, parameters and models
 	@$(BIN)/python -m warren_worker.page >docs/providers.md.new && mv docs/providers.md.new docs/providers.md
 
-screenshots: setup ## take the pictures in docs/images anew, of a real run of four minutes; needs Chromium
+screenshots: setup ## take the pictures in docs/images anew, of a real run of some minutes; needs Chromium
 	@$(BIN)/python -m tests.screens
 
 lock: setup ## write requirements.lock anew from the pyproject.toml files, and the lock of the oracle of prices

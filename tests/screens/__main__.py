@@ -15,9 +15,9 @@ from tests.screens.town import Town, config, providers
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 LARGEST = 300_000
-LIVED = 240.0
+LIVED = 200.0
 """Seconds that people ask before anybody looks."""
-PER_SECOND = 4.0
+PER_SECOND = 3.0
 SIZE = {"width": 1360, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
