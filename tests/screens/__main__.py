@@ -15,7 +15,7 @@ from tests.screens.town import Town, config, providers
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 LARGEST = 300_000
-LIVED = 200.0
+LIVED = 280.0
 """Seconds that people ask before anybody looks."""
 PER_SECOND = 3.0
 SIZE = {"width": 1360, "height": 900}
@@ -30,11 +30,14 @@ async def main() -> None:
         async with providers() as vendors:
             service = embedded(config(vendors.url), Path(folder), port, WARREN_OPS_CONTENT="*")
             try:
-                await ready(url)
+                await ready(url, timeout=180)
                 town = Town(url, KEY)
                 await town.move_in()
                 living = asyncio.create_task(town.live(LIVED + 120, PER_SECOND))
-                await asyncio.sleep(LIVED)
+                await asyncio.wait([living], timeout=LIVED)
+                if living.done():
+                    living.result()
+                    raise RuntimeError("nobody asks any more")
                 await pictures(url)
                 living.cancel()
                 await asyncio.wait([living])
@@ -57,6 +60,8 @@ async def pictures(url: str) -> None:
             options = {"viewport": size, "color_scheme": scheme, "reduced_motion": "reduce"}
             async with chromium.visit(browser, url, **options) as visit:
                 await visit.enter(KEY, place)
+                if place == "overview":
+                    await visit.page.get_by_role("button", name="5 min").click()
                 await asyncio.sleep(3)
                 if "/" in place:
                     await told(visit.page)

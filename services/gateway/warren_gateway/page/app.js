@@ -128,7 +128,7 @@ by('leave').addEventListener('click', () => {
   login('');
 });
 onState((state) => {
-  by('live').className = `live ${state}`;
+  by('live').className = `pulse ${state}`;
   by('live').lastElementChild.textContent = state === 'live' ? 'live' : 'reconnecting';
 });
 theme();

@@ -30,6 +30,7 @@ export async function ask(path, query = {}, signal = undefined) {
   if (date && Math.abs(date / 1000 - Date.now() / 1000) > 5) ahead = date / 1000 - Date.now() / 1000;
   const body = await answer.json().catch(() => null);
   if (!answer.ok || body === null) throw new Refusal(answer.status, body?.error);
+  state('live');
   return body;
 }
 
@@ -55,7 +56,6 @@ export function poll(question, show, fail, every = EVERY) {
       const told = await question(stop.signal);
       const text = JSON.stringify(told);
       pause = every;
-      state('live');
       if (text !== last && !stop.signal.aborted) show(told);
       last = text;
     } catch (error) {
