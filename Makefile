@@ -17,7 +17,7 @@ MAKEFLAGS += --no-print-directory
 # What must not be in the repository: somebody's directories, and the hosts that packages were fetched from.
 PLACES := /(root|home|work|Users|opt/(pypi|wheels))/|[p]ypi\.org/simple|python[h]osted\.|registry\.np[m]js\.
 
-.PHONY: help setup up test verify containers lint types bench docs dashboards traceshot lock clean
+.PHONY: help setup up test verify containers lint types bench docs dashboards screenshots traceshot lock clean
 
 help: ## tell what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -47,10 +47,11 @@ $(NODE) $(CODEX): %/node_modules/.package-lock.json: %/package-lock.json | $(REA
 up: setup ## run everything in one process, with a local model; ARGS are its flags
 	@exec $(BIN)/warren up $(ARGS)
 
-test: setup $(NODE) ## lint, then every test, on a RabbitMQ and a mongod of their own; installs RabbitMQ where it may
+test: setup $(NODE) ## lint, then every test, on a RabbitMQ and a mongod of their own; installs RabbitMQ and Chromium
 	@test -n "$$WARREN_TEST_AMQP_URL" || \
 	  $(BIN)/python -c 'from tests.rig.rabbitmq import sbin; sbin()' 2>.venv/rabbitmq.log || \
 	  { tail -n 1 .venv/rabbitmq.log | sed 's/^RuntimeError: /test: /' >&2; exit 2; }
+	@$(BIN)/python -c 'from tests.rig.chromium import install; install()'
 	@$(MAKE) lint
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
 
@@ -85,6 +86,9 @@ traceshot: setup ## take docs/images/trace.png anew; needs Chromium, and install
 
 dashboards: setup ## write Grafana's dashboards anew from deploy/grafana/source
 	@$(BIN)/python -m deploy.grafana.source
+
+screenshots: setup ## take the pictures in docs/images anew, of a real run of some minutes; needs Chromium
+	@$(BIN)/python -m tests.screens
 
 lock: setup ## write requirements.lock anew from the pyproject.toml files, and the lock of the oracle of prices
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --group dev --python-version 3.11 \

@@ -298,6 +298,8 @@ class Job(Message):
     """Where to go on, of a job that was handed over; None: at the beginning of the plan."""
     called: str = ""
     """The span of the call that was made last, of a job that was handed over: a `traceparent`."""
+    request_id: str = ""
+    """What the client calls its request, if it calls it anything (`x-request-id`)."""
 
     @property
     def request(self) -> bytes:
@@ -457,6 +459,10 @@ class Outcome(Message):
     """What belongs beside items and is shown to nobody but providers: by the item's id a JSON array of what was kept,
     oldest first."""
     payer: Payer = Payer()
+    request_id: str = ""
+    """As in the job."""
+    trace_id: str = ""
+    """Of the trace that tells of it, if there is one."""
 
     @classmethod
     def of(
@@ -499,6 +505,7 @@ class Outcome(Message):
             payload=body + said,
             kept=newest({id_: to_json(beside).decode() for id_, beside in (kept or {}).items()}, KEPT) if told else {},
             payer=job.payer,
+            request_id=job.request_id,
             **more,
         )
 
@@ -980,7 +987,8 @@ class ListCharges(Message):
 
     kind: Literal["list_charges"] = "list_charges"
     where: dict[str, str] = Field(default_factory=dict)
-    """By `account`, `key`, `user`, `tag`, `model`, `status`, `response_id`."""
+    """By `account`, `key`, `user`, `tag`, `model`, `deployment`, `provider`, `status`, `error`, `request_id`,
+    `response_id`, or how an id begins (`prefix`)."""
     since: float | None = None
     until: float | None = None
     after: str | None = None
@@ -1035,6 +1043,17 @@ class Reprice(Message):
 
     kind: Literal["reprice"] = "reprice"
     corrections: tuple[Correction, ...]
+
+
+class Inspect(Message):
+    """All that is known of a response, but nothing that was said. The answer is a `Fetched`: its charge with all of its
+    calls, and where it belongs.
+    """
+
+    kind: Literal["inspect"] = "inspect"
+    response_id: str
+    account: str | None = None
+    """Only if it is this account's; None: whosever it is."""
 
 
 class Revoked(Message):
@@ -1139,6 +1158,51 @@ class Pulse(Message):
     in_flight: int
     gauges: tuple[Gauge, ...] = ()
     """Deployments that it has called in the last minute, or has samples of."""
+    started_at: float = 0.0
+    """Seconds since the epoch."""
+    takes: tuple[str, ...] = ()
+    """The providers whose jobs a worker takes; none, it is about to end."""
+    lag: float | None = None
+    """Of a ledger: seconds from the end of a response until that was written, of the latest ones."""
+
+
+class Slice(Contract):
+    """What ended in a few seconds (`warren.traffic`). Times are counted by magnitude, in numbered buckets."""
+
+    at: int
+    """When it begins, in seconds since the epoch."""
+    requests: int = 0
+    failed: int = 0
+    background: int = 0
+    """Of the requests: they have no time in the counts below."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: Decimal = Decimal(0)
+    """In US dollars, as far as it is known."""
+    seconds: dict[int, int] = Field(default_factory=dict)
+    """From the request to its end."""
+    first: dict[int, int] = Field(default_factory=dict)
+    """From the request to the first event of the answer."""
+    errors: dict[str, int] = Field(default_factory=dict)
+    """Of those that failed, by code."""
+    refused: dict[str, int] = Field(default_factory=dict)
+    """What was refused before it became a response, by code."""
+
+
+class Traffic(Message):
+    """What a process has seen end, slice by slice; each time it is told, a slice replaces what was told of it before.
+    Told on the topic TRAFFIC.
+    """
+
+    kind: Literal["traffic"] = "traffic"
+    address: str
+    slices: tuple[Slice, ...]
+
+
+class Recount(Message):
+    """Tell all slices again: somebody has not heard them. Told on the topic TRAFFIC."""
+
+    kind: Literal["recount"] = "recount"
 
 
 class Failed(Message):
@@ -1346,6 +1410,7 @@ AnyMessage = Annotated[
     | ListCalls
     | Calls
     | Reprice
+    | Inspect
     | Revoked
     | Reserve
     | Reserved
@@ -1353,6 +1418,8 @@ AnyMessage = Annotated[
     | Done
     | Ask
     | Pulse
+    | Traffic
+    | Recount
     | Failed
     | Cooldown
     | Checked

@@ -55,6 +55,7 @@ from warren.contracts import (
     Held,
     Identified,
     Identify,
+    Inspect,
     Job,
     Leave,
     Limits,
@@ -86,6 +87,7 @@ from warren.contracts import (
     Rebuild,
     Rebuilt,
     Recorded,
+    Recount,
     Release,
     RemoveParty,
     ReportSpend,
@@ -95,10 +97,12 @@ from warren.contracts import (
     Reserved,
     Resume,
     Revoked,
+    Slice,
     Survey,
     Surveyed,
     Tail,
     Tailed,
+    Traffic,
     Turn,
     Undecodable,
     Unreserve,
@@ -323,6 +327,26 @@ MESSAGES: list[Message] = [
     ListCalls(since=1794000000.0, until=1794086400.0, after="resp_0ch3k5q0", limit=5),
     Calls(responses=(CallsOf(response_id=ID, calls=(REPRICED,), corrections=1),), has_more=True, last_id=ID),
     Reprice(corrections=(Correction(response_id=ID, number=2, at=1794000000.25, prices={"att_1.1": PRICE}),)),
+    Inspect(response_id=ID, account="acme"),
+    Traffic(
+        address="inbox.ledger_1",
+        slices=(
+            Slice(
+                at=1763000000,
+                requests=3,
+                failed=1,
+                background=1,
+                input_tokens=9,
+                output_tokens=3,
+                cost=Decimal("0.000012300"),
+                seconds={80: 1, 91: 1},
+                first={63: 2},
+                errors={"interrupted": 1},
+                refused={"rate_limit_exceeded": 2},
+            ),
+        ),
+    ),
+    Recount(),
     Revoked(what="key", ids=("key_0ch3k5q0",)),
     Reserve(
         response_id=ID,
@@ -423,14 +447,9 @@ def _grown(value: object, *, tuples: bool = False) -> object:
     match value:
         case dict():
             free = (
-                "headers",
-                "states",
-                "detail",
-                "metadata",
-                "where",
-                "prices",
-                "tools",
-            )  # free mappings hold what they hold
+                "headers", "states", "detail", "metadata", "where", "prices", "tools", "seconds", "first", "errors",
+                "refused",
+            )  # fmt: skip  # free mappings hold what they hold
             grown = {
                 key: inner if key in free else _grown(inner, tuples=key in ("parts", "wants"))
                 for key, inner in value.items()

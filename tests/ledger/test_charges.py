@@ -243,3 +243,25 @@ async def test_nothing_uncounted_is_left_in_the_index(mongo: MongoStore, databas
         documents = [*client.get_default_database()["costs"].find(), *client.get_default_database()["charges"].find()]
     assert len(documents) == 2
     assert all("uncounted" not in document for document in documents)
+
+
+async def test_charges_are_found_by_what_they_have(store: Store) -> None:
+    first = ended(None, call("f.1", deployment="east", provider="openai"), request_id="mine-1", trace_id="t" * 32)
+    second = ended(None, call("s.1", deployment="west", provider="azure"), status="failed", error="interrupted")
+    third = ended(None, call("t.1", deployment="west", provider="azure"), created_at=NOON + 1)
+    await store.put([first, second, third])
+    for where, wanted in (
+        ({"deployment": "east"}, [first]),
+        ({"deployment": "west"}, [third, second]),
+        ({"provider": "azure", "status": "failed"}, [second]),
+        ({"error": "interrupted"}, [second]),
+        ({"request_id": "mine-1"}, [first]),
+        ({"prefix": first.response_id}, [first]),
+        ({"prefix": first.response_id[:-1]}, [first]),
+        ({"prefix": first.response_id + "0"}, []),
+        ({"prefix": "resp_", "provider": "openai"}, [first]),
+    ):
+        there = [charge.response_id for charge in await found(store, **where)]
+        assert there == [one.response_id for one in wanted], where
+    [charge] = await found(store, request_id="mine-1")
+    assert charge.trace_id == "t" * 32

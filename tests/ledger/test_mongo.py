@@ -18,7 +18,9 @@ from warren.contracts import Flag
 from warren.errors import LedgerUnavailable
 from warren.settings import Complaint
 from warren_ledger.patience import until_there
+from warren_ledger.store.charges import Wanted
 from warren_ledger.store.mongo import MongoStore
+from warren_ledger.store.mongo.charges import _query
 from warren_ledger.store.mongo.reach import READ
 from warren_ledger.store.runs import END, Run, Span
 
@@ -240,3 +242,23 @@ async def test_the_indexes_are_those_that_are_told_of(mongo: MongoStore, databas
             for name in there.list_collection_names()
         }
     assert {name: [key for key in keys if key != "_id"] for name, keys in found.items()} == told
+async def test_no_list_of_charges_is_looked_for_in_all_of_them(mongo: MongoStore) -> None:
+    charges = mongo.charges._charges
+
+    async def look() -> bool | None:
+        return "request_id_1_created_at_1" in await charges.index_information() or None
+
+    assert await until_there(look, seconds=20)
+    for number in range(300):
+        where = {"key": "k", "end_user": "u", "error": "e", "request_id": "r"} if number == 7 else {}
+        rare = {"model": "rare", "deployment": "rare", "provider": "rare", "status": "failed"} if where else {}
+        common = {"model": "m", "deployment": "d", "provider": "p", "status": "completed", "account": "a"}
+        await charges.insert_one({"_id": f"resp_{number:03}", "created_at": float(number), **common, **where, **rare})
+    for name, value in (
+        ("model", "rare"), ("deployment", "rare"), ("provider", "rare"), ("status", "failed"), ("key", "k"),
+        ("end_user", "u"), ("error", "e"), ("request_id", "r"), ("prefix", "resp_007"), ("response_id", "resp_007"),
+    ):  # fmt: skip
+        query = _query(Wanted(where={name: value}))
+        plan = await charges.find(query).sort("created_at", -1).limit(50).explain()
+        stats = plan["executionStats"]
+        assert (stats["nReturned"], stats["totalDocsExamined"]) == (1, 1), (name, stats)

@@ -33,6 +33,16 @@ MANAGEMENT = sorted(
     if isinstance(route, APIRoute)
     for method in route.methods or ()
 )
+OPS = [f"/ops/{name}" for name in ("overview", "spend")]
+"""What operators see of the whole."""
+OPS_OF_ACCOUNTS = [
+    f"/ops/{name}"
+    for name in (
+        "session", "responses", "responses/{response_id}", "responses/{response_id}/transcript", "conversations",
+        "conversations/{conversation_id}",
+    )
+]  # fmt: skip
+"""What everybody sees of his own."""
 OPEN = {"/openapi.json", "/health/liveliness", "/health/liveness", "/health/readiness"}
 NOT_OURS = (
     None,
@@ -90,12 +100,16 @@ async def test_there_are_no_routes_but_these(system: System) -> None:
     async with client(system.url, None) as http:
         document = (await http.get("/openapi.json")).json()
     others = {path for path in document["paths"] if not path.startswith("/v1/")}
-    assert others <= OPEN | {"/health"} | {path for _, path in MANAGEMENT}
+    assert others <= OPEN | {"/health", *OPS, *OPS_OF_ACCOUNTS} | {path for _, path in MANAGEMENT}
+    assert {path for path in others if path.startswith("/ops/")} == {*OPS, *OPS_OF_ACCOUNTS}
     assert len(ROUTES) > 50
     assert len(MANAGEMENT) == 8 + 3 * 7 + 7
 
 
-@pytest.mark.parametrize(("method", "path"), [*ROUTES, *MANAGEMENT, ("GET", "/health")])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [*ROUTES, *MANAGEMENT, ("GET", "/health"), *(("GET", path) for path in (*OPS, *OPS_OF_ACCOUNTS))],
+)
 async def test_no_route_opens_without_a_key_of_ours(system: System, owner: Somebody, method: str, path: str) -> None:
     async with client(system.url, None) as http:
         for key in NOT_OURS:
@@ -116,6 +130,57 @@ async def test_only_the_master_key_sees_how_deployments_do(system: System, owner
     for key, status in ((owner.key, 403), (KEY, 200)):
         async with client(system.url, key) as http:
             assert (await http.get("/health")).status_code == status
+
+
+@pytest.mark.parametrize("path", OPS)
+async def test_only_operators_see_the_whole(system: System, owner: Somebody, path: str) -> None:
+    async with client(system.url, owner.key) as http:
+        assert code(await http.get(path)) == (403, "permission_denied")
+    async with client(system.url, KEY) as http:
+        assert (await http.get(path)).status_code == 200
+
+
+@pytest.mark.parametrize("path", [path for path in OPS_OF_ACCOUNTS if "{" in path])
+async def test_of_anothers_the_ops_page_shows_nothing(
+    system: System, owner: Somebody, stranger: str, colleague: str, path: str
+) -> None:
+    for key, status in ((owner.key, 200), (colleague, 200), (stranger, 404)):
+        async with client(system.url, key) as http:
+            assert (await http.get(filled(path, owner))).status_code == status
+    async with client(system.url, stranger) as http:
+        made_up = (await http.get(filled(path, owner).replace("_0", "_1"))).json()["error"]
+        refusal = (await http.get(filled(path, owner))).json()["error"]
+        assert (refusal["code"], refusal["type"], refusal["param"]) == (
+            made_up["code"], made_up["type"], made_up["param"],
+        )  # fmt: skip
+
+
+async def test_what_was_said_in_other_accounts_is_not_the_master_keys(system: System, owner: Somebody) -> None:
+    async with client(system.url, KEY) as http:
+        known = await http.get(f"/ops/responses/{owner.response}")
+        assert (known.json()["account"], known.json()["readable"]) == ("owners", False)
+        assert code(await http.get(f"/ops/responses/{owner.response}/transcript")) == (403, "permission_denied")
+        for path in ("/ops/conversations", f"/ops/conversations/{owner.conversation}"):
+            assert code(await http.get(path, params={"account": "owners"})) == (403, "permission_denied")
+
+
+async def test_a_stranger_lists_nothing_of_others(system: System, owner: Somebody, stranger: str) -> None:
+    async with client(system.url, stranger) as http:
+        listed = await http.get("/ops/responses", params={"search": owner.response})
+        assert listed.json()["data"] == []
+        assert code(await http.get("/ops/responses", params={"account": "owners"})) == (403, "permission_denied")
+        assert code(await http.get("/ops/conversations", params={"account": "owners"})) == (403, "permission_denied")
+
+
+async def test_the_page_itself_holds_nothing_and_asks_nobody_else(system: System) -> None:
+    async with client(system.url, None) as http:
+        page = await http.get("/ops")
+        assert page.status_code == 200
+        assert "default-src 'self'" in page.headers["content-security-policy"]
+        assert "://" not in page.text
+        assert (await http.get("/ops", headers={"if-none-match": page.headers["etag"]})).status_code == 304
+        for name in ("../app.py", "%2e%2e%2fapp.py", "nothing.js", "__init__.py"):
+            assert (await http.get(f"/ops/page/{name}")).status_code == 404
 
 
 BY_ID = [(method, path) for method, path in ROUTES if "response_id" in path or "conversation_id" in path]

@@ -1,6 +1,5 @@
 """The HTTP application: its routes, and how every failure looks."""
 
-import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from secrets import token_hex
 from time import monotonic
@@ -16,10 +15,10 @@ from starlette.requests import ClientDisconnect
 
 import warren
 from warren import telemetry
-from warren.errors import Cancelled, NotFound, WarrenError
+from warren.errors import Cancelled, DeadlineExceeded, Interrupted, NotFound, WarrenError
 from warren_gateway import measured, openapi
-from warren_gateway.auth import authenticated, mastered
-from warren_gateway.gateway import Gateway
+from warren_gateway.auth import authenticated, mastered, operating
+from warren_gateway.gateway import REQUEST_ID, RESPONSE, Gateway
 from warren_gateway.routes import (
     asks,
     conversations,
@@ -29,6 +28,9 @@ from warren_gateway.routes import (
     keys,
     lists,
     models,
+    ops,
+    page,
+    recent,
     responses,
     spend,
     spenders,
@@ -55,7 +57,6 @@ LITELLM = {
     b"x-warren-key-spend": b"x-litellm-key-spend",
 }
 """What LiteLLM calls our headers, for those who switch that on. It tells the address of who answers, too."""
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 """FastAPI would make spans of its own beside ours, and put queries and the words of exceptions into them."""
 
@@ -70,6 +71,9 @@ def build(gateway: Gateway) -> FastAPI:
         app.include_router(websocket.router, prefix=prefix)  # it asks for a key itself
     for module in MANAGEMENT:
         app.include_router(module.router, dependencies=[Depends(mastered)], include_in_schema=False)
+    app.include_router(ops.router, dependencies=[Depends(operating)], include_in_schema=False)
+    app.include_router(recent.router, dependencies=[Depends(authenticated)], include_in_schema=False)
+    app.include_router(page.router, include_in_schema=False)  # it holds no data, and asks for a key itself
     app.include_router(health.router)
     app.add_exception_handler(WarrenError, _failed)
     app.add_exception_handler(HTTPException, _no_such_route)
@@ -87,6 +91,9 @@ def _failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, WarrenError)
     telemetry.fail(error)
     measured.failed(request.scope, error)
+    if not isinstance(error, Interrupted | DeadlineExceeded):  # which the ledger counts
+        gateway: Gateway = request.app.state.gateway
+        gateway.watch.refused(error)
     return failure(error)
 
 
@@ -119,13 +126,16 @@ class _Stamp:
         started = monotonic()
         begun = False
         http = measured.Http(scope)
-        request_id = _request_id(scope)
+        given = _given_id(scope)
+        request_id = given or b"req_" + token_hex(16).encode()
 
         async def stamped(message: MutableMapping[str, Any]) -> None:
-            nonlocal begun
+            nonlocal begun, request_id
             if message["type"] == "http.response.start":
                 begun = True
                 http.status = message["status"]
+                if (made := scope.get(RESPONSE)) and not given:
+                    request_id = b"req_" + made.partition("_")[2].encode()  # who has the one finds the other
                 took = f"{(monotonic() - started) * 1000:.0f}".encode()
                 message["headers"] += [(b"x-request-id", request_id), (b"openai-processing-ms", took)]
                 gateway: Gateway = scope["app"].state.gateway
@@ -154,8 +164,9 @@ class _Stamp:
             http.over(gateway.config)
 
 
-def _request_id(scope: Scope) -> bytes:
+def _given_id(scope: Scope) -> bytes:
+    """What the client calls this request, if it calls it anything that may be repeated."""
     for name, value in scope["headers"]:
-        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value.decode("latin-1")):
+        if name == b"x-request-id" and REQUEST_ID.fullmatch(value.decode("latin-1")):
             return bytes(value)
-    return b"req_" + token_hex(16).encode()
+    return b""

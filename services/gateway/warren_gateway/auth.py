@@ -43,6 +43,11 @@ class Keys:
         self._master_key = master_key.encode() if master_key is not None else None
         self._parties = parties
 
+    @property
+    def needed(self) -> bool:
+        """Whether nothing can be had without a key."""
+        return self._master_key is not None
+
     def account(self, connection: HTTPConnection) -> str:
         """The account of who asks, once it is known who does."""
         return self.caller(connection).account

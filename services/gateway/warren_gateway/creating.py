@@ -102,13 +102,14 @@ async def prepare(
     before: bytes | None = None,
     stream: bool | None = None,
     keyed: bool = False,
+    request_id: str = "",
 ) -> Prepared:
     """Find what the request is about, plan it, and lock its conversation; that of a detached one the ledger locks,
     which knows whether it runs already.
 
     `before`: the items that a WebSocket remembers, a JSON array; the ledger is not asked for the previous response
     then. `stream` overrides what the body says. A `keyed` request runs detached, as one in the background does.
-    Whoever prepares a job sends it (`launch`, `start`).
+    `request_id` is what the client calls it. Whoever prepares a job sends it (`launch`, `start`).
 
     Raises:
         WarrenError: why there can be no such job; nothing is locked then.
@@ -139,6 +140,7 @@ async def prepare(
         detached=detached,
         conversation=wanted.conversation_id,
         split=None if before is None else len(body),
+        request_id=request_id,
         payload=body if before is None else body + before,
     )
     if job.conversation is not None:

@@ -69,6 +69,11 @@ class Dispatch:
         self._tasks: set[asyncio.Task[None]] = set()
         self._restored_at = -JUST_NOW
 
+    @property
+    def under_way(self) -> int:
+        """Requests in the foreground that have not ended."""
+        return len(self._flights)
+
     def launch(self, job: Job, provider: str, sent: Job | None = None) -> Flight:
         """Send this job. Its answer is awaited, not the broker's confirm: a refusal ends the flight with an error.
 

@@ -105,7 +105,7 @@ async def main(settings: UpSettings, stop: asyncio.Event) -> None:
             answer = await asyncio.to_thread(_ask, url, key)
             sys.stdout.write(answer + _commands(url, key))
         else:
-            sys.stdout.write(f"Serving {', '.join(config.models())} at {url}\n")
+            sys.stdout.write(f"Serving {', '.join(config.models())} at {url}; {url}/ops shows how it goes\n")
         sys.stdout.flush()
         await stop.wait()
 
@@ -229,5 +229,5 @@ curl -N {url}/v1/responses -H "Authorization: Bearer {key}" -H "Content-Type: ap
 {sys.executable} -c 'from openai import OpenAI; c = OpenAI(base_url="{url}/v1", api_key="{key}"); \\
 print(c.responses.create(model="{local_model.MODEL}", input="What is a warren?", max_output_tokens=100).output_text)'
 
-Ctrl-C ends it.
+{url}/ops shows how it goes. Ctrl-C ends it.
 """

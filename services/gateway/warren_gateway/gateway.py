@@ -1,5 +1,6 @@
 """What the routes work with."""
 
+import re
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -20,7 +21,11 @@ from warren_gateway.dispatch import Dispatch
 from warren_gateway.parties import Parties
 from warren_gateway.room import Room
 from warren_gateway.tail import Logs
+from warren_gateway.watch import Watch
 
+RESPONSE = "warren.response"
+"""Where the scope of a request has the id of the response that is made for it."""
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _LEDGER_PATIENCE = 8.0  # it waits up to three seconds itself for an outcome that is on its way
 _STATES_FRESH = 2.0
 _PING_PATIENCE = 1.0
@@ -46,6 +51,11 @@ class Gateway:
     """How deployments do, as far as it is known here."""
     prices: Prices = field(default_factory=Prices)
     room: Room = field(default_factory=lambda: Room(256 * 1024 * 1024))
+    watch: Watch = field(default_factory=Watch)
+    """What all processes have seen end lately."""
+    readable: frozenset[str] = frozenset()
+    """Accounts of which the master key may read what was said, beside its own; `*` is all."""
+    trace_url: str | None = None
     draining: bool = False
     _states: dict[str, str] = field(default_factory=lambda: {"ledger": "unknown", "store": "unknown"})
     _asked_at: float = -_STATES_FRESH

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from fastapi import Request
 from pydantic_core import from_json
 
-from warren import requests
+from warren import keys, requests
 from warren.bus import LEDGER_ASK, LEDGER_WRITE
 from warren.contracts import (
     ChangeParty,
@@ -54,6 +54,21 @@ async def find(request: Request, what: PartyKind, names: tuple[str, ...]) -> Par
     answer = await of(request).ask_ledger(LEDGER_ASK, FindParty(what=what, names=names))
     assert isinstance(answer, PartyState)
     return answer
+
+
+async def key_id(request: Request, name: str) -> str:
+    """The id of a key that is named by its id, its alias or itself; of one that is not there, what was given.
+
+    Raises:
+        NotFound: this is a key, and none of ours.
+    """
+    names = keys.digests(name, of(request).parties.secrets) if keys.well_formed(name) else (name, f"alias:{name}")
+    party = (await find(request, "key", names)).party
+    if party is not None:
+        return party.id
+    if keys.well_formed(name):
+        raise NotFound("There is no such key.")
+    return name
 
 
 async def change(

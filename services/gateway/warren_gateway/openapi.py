@@ -16,6 +16,7 @@ from warren import requests
 from warren_gateway.openapi_management import OF_OPERATORS, QUERY, SAID
 from warren_gateway.openapi_operation import Operation
 from warren_gateway.openapi_shapes import SHAPES, reference
+from warren_gateway.overview import STEPS
 from warren_gateway.queries import INCLUDABLE, STATUSES
 
 Json = dict[str, Any]
@@ -24,6 +25,7 @@ Json = dict[str, Any]
 _PAGE = ("limit", "order", "after")
 _ONE = "/v1/responses/{response_id}"
 _CONVERSATION = "/v1/conversations/{conversation_id}"
+_OF = ("model", "key", "account", "user", "tag", "provider", "deployment")
 
 OPERATIONS = (
     Operation(
@@ -84,6 +86,38 @@ OPERATIONS = (
     Operation("get", "/v1/models", "List the models.", "ModelList", tag="Models"),
     Operation("get", "/v1/models/{model}", "Retrieve a model.", "Model", codes=(404,), tag="Models"),
     *OF_OPERATORS,
+    Operation(
+        "get", "/ops/session", "Who asks on the ops page, and what there is to be seen for him.", "OpsSession",
+        codes=(403,), tag="Ops",
+    ),
+    Operation(
+        "get", "/ops/overview", "How it goes: traffic, latencies, queues, processes, deployments.", "OpsOverview",
+        query=("window",), codes=(403,), tag="Ops",
+    ),
+    Operation(
+        "get", "/ops/spend", "What was spent in the last days, told apart in several ways.", "OpsSpend",
+        query=("days",), codes=(403,), tag="Ops",
+    ),
+    Operation(
+        "get", "/ops/responses", "List what has ended, the latest first: of any account for operators.", "OpsResponses",
+        query=("some", "after", "search", "status", "since", "until", "error", *_OF), codes=(403, 404), tag="Ops",
+    ),
+    Operation(
+        "get", "/ops/responses/{response_id}", "All that is known of a response but what was said.", "OpsResponse",
+        codes=(403, 404), tag="Ops",
+    ),
+    Operation(
+        "get", "/ops/responses/{response_id}/transcript", "What was said up to a response and with it.", "Transcript",
+        codes=(403, 404), tag="Ops",
+    ),
+    Operation(
+        "get", "/ops/conversations", "List the conversations of an account that may be read.", "OpsConversations",
+        query=("some", "after", "account"), codes=(403,), tag="Ops",
+    ),
+    Operation(
+        "get", "/ops/conversations/{conversation_id}", "What was said in a conversation.", "Transcript",
+        query=("account",), codes=(403, 404), tag="Ops",
+    ),
 )  # fmt: skip
 
 HEALTH = {
@@ -105,14 +139,22 @@ _QUERY: dict[str, Json] = {
     "created_after": {"type": "integer", "minimum": 0, "description": "In seconds since the epoch."},
     "created_before": {"type": "integer", "minimum": 0, "description": "In seconds since the epoch."},
 }
-_QUERY |= QUERY
+_QUERY |= QUERY | {
+    "window": {"type": "integer", "enum": list(STEPS), "default": 900, "description": "Seconds to look back."},
+    "days": {"type": "integer", "enum": [1, 7, 30], "default": 1},
+    "some": {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
+    "search": {"type": "string", "description": "An id, or how it begins; a request's id; an end user."},
+    "since": {"type": "integer", "minimum": 0, "description": "In seconds since the epoch."},
+    "until": {"type": "integer", "minimum": 0, "description": "In seconds since the epoch."},
+    "error": {"type": "string", "description": "The code of what went wrong."},
+}
 _HEADERS: dict[str, Json] = {
     "Idempotency-Key": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
 }
 _REFUSALS = {
     400: "The request cannot be served as it is; `param` says what to change.",
     401: "There is no key, or it is none of ours.",
-    403: "Only the master key may do this.",
+    403: "This key may not do this.",
     404: "There is no such thing, or it is another account's.",
     409: "Somebody else changes this at the same time.",
     413: "The body is too large.",

@@ -94,5 +94,5 @@ QUERY: dict[str, Json] = {
     **{name: {"type": "string"} for name in ("account", "user", "tag", "provider", "deployment", "response_id",
                                              "key_alias", "end_user_id")},
 }  # fmt: skip
-SAID = {"rows": "limit", "keys_limit": "limit", "whose": "account"}
+SAID = {"rows": "limit", "some": "limit", "keys_limit": "limit", "whose": "account"}
 """Where a parameter of one name is another one elsewhere."""

@@ -77,9 +77,13 @@ _SPENT = {
     for name, shape in ((amount, _or_null({"type": "number"})), (f"{amount}_exact", _or_null(_TEXT)))
 }
 """In US dollars; null is unknown."""
+_PERCENTILES = _or_null({"type": "array", "items": {"type": "number"}, "minItems": 3, "maxItems": 3})
+"""Seconds that half, 95 % and 99 % took no longer than."""
+_TEXTS: Json = {"type": "array", "items": _TEXT}
+_OBJECTS: Json = {"type": "array", "items": {"type": "object"}}
+_SOME = _object({"data": _OBJECTS, "has_more": _YES})
 
 _MONEY = _or_null({"type": "number"})
-_TEXTS = {"type": "array", "items": _TEXT}
 _SPENDER: Json = {
     "blocked": _YES,
     "metadata": {"type": "object"},
@@ -186,5 +190,69 @@ SHAPES: dict[str, Json] = {
         spend=_TEXT,
     ),
     "ExportLine": _object({"object": _TEXT}),
+    "OpsSession": _object(
+        {
+            "operator": _YES,
+            "account": _TEXT,
+            "key": _or_null(_TEXT),
+            "readable": _TEXTS,
+            "version": _TEXT,
+            "trace_url": _or_null(_TEXT),
+        },
+        models=_TEXTS,
+        deployments=_TEXTS,
+        providers=_TEXTS,
+    ),
+    "OpsCounts": _object(
+        {
+            **dict.fromkeys(("requests", "failed", "refused", "background", "input_tokens", "output_tokens"), _COUNT),
+            "cost": _TEXT,
+            "first": _PERCENTILES,
+            "seconds": _PERCENTILES,
+        },
+        at=_COUNT,
+    ),
+    "OpsOverview": _object(
+        {
+            "since": _or_null(_COUNT),
+            "step": _COUNT,
+            "points": _array("OpsCounts"),
+            "total": reference("OpsCounts"),
+            "minute": reference("OpsCounts"),
+            "states": {"type": "object", "additionalProperties": _TEXT},
+            "queues": _OBJECTS,
+            "processes": _OBJECTS,
+            "deployments": _OBJECTS,
+        }
+    ),
+    "OpsSpend": _object(
+        {
+            "first": _TEXT,
+            "last": _TEXT,
+            **dict.fromkeys(("days", "models", "deployments", "keys", "users", "tags"), _SOME),
+        }
+    ),
+    "OpsResponses": _object(_SOME["properties"] | {"last_id": _or_null(_TEXT)}),
+    "OpsResponse": _object(
+        {
+            **dict.fromkeys(("response_id", "account", "model"), _TEXT),
+            "created_at": {"type": "number"},
+            "status": _or_null(_TEXT),
+            "readable": _YES,
+            "stored": _YES,
+            "calls": _OBJECTS,
+        }
+    ),
+    "OpsConversations": _object(_SOME["properties"] | {"account": _TEXT, "last_id": _or_null(_TEXT)}),
+    "Transcript": _object(
+        {
+            "data": {
+                "type": "array",
+                "items": _object({"role": _TEXT, "kind": _TEXT, "name": _or_null(_TEXT), "text": _TEXT, "cut": _COUNT}),
+            },
+            "earlier": _COUNT,
+            "hole": _or_null(_TEXT),
+        }
+    ),
     "Health": _object({"status": _TEXT}, bus=_TEXT, ledger=_TEXT, store=_TEXT),
 }

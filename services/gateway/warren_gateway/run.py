@@ -26,6 +26,7 @@ from warren_gateway.room import Room
 from warren_gateway.server import listen, serving
 from warren_gateway.settings import HttpSettings, guard, master_key
 from warren_gateway.tail import Logs, following
+from warren_gateway.watch import Watch
 
 
 @asynccontextmanager
@@ -44,11 +45,13 @@ async def gateway(
     board = Board()
     _configure(board, config)
     ears = Hearing(bus, board)
+    watch = Watch()
     async with (
         dispatching(bus, ears.restored) as dispatch,
         following(bus) as logs,
         knowing(bus, secrets) as parties,
         ears.open(),
+        watch.open(bus, lambda: dispatch.under_way),
         kept(config.price_file, os.environ, PUBLIC) as prices,
     ):
         state = Gateway(
@@ -66,6 +69,9 @@ async def gateway(
             board=board,
             prices=prices,
             room=Room(settings.body_memory * 1024 * 1024),
+            watch=watch,
+            readable=frozenset(settings.ops_content),
+            trace_url=settings.trace_url,
         )
         if reloader is not None:
             reloader.follow(partial(_prepare, state, settings))

@@ -6,11 +6,11 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from warren.config import Config
-from warren.settings import Complaint, ServiceSettings, Settings
+from warren.settings import Complaint, Names, ServiceSettings, Settings
 
 
 class HttpSettings(Settings):
@@ -44,9 +44,23 @@ class HttpSettings(Settings):
     body_memory: Annotated[int, Field(ge=32)] = 256
     """MB that large bodies of requests under way may take together; who comes when they do is told to come back."""
 
+    ops_content: Names
+    """Accounts, separated by commas, of which the master key may read on the ops page what was asked and answered,
+    beside its own; * is all."""
+
+    trace_url: str | None = None
+    """Where a trace can be looked at, for the links of the ops page; {trace_id} stands for its id."""
+
     secret: SecretStr | None = None
     """Signs ids and seals content. The same for all gateways and workers; several, separated by commas, to change it:
     the first signs, all are accepted. Derived from the master key if it is not given."""
+
+    @field_validator("trace_url")
+    @classmethod
+    def _is_a_template(cls, url: str | None) -> str | None:
+        if url is not None and not (url.startswith(("http://", "https://")) and "{trace_id}" in url):
+            raise ValueError("it must look like https://traces.example.com/trace/{trace_id}")
+        return url
 
 
 class GatewaySettings(HttpSettings, ServiceSettings):

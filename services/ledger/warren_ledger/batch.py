@@ -13,6 +13,7 @@ from warren_ledger import measured
 from warren_ledger.patience import until_up
 from warren_ledger.store import Store
 from warren_ledger.traced import told, writing
+from warren_ledger.watch import Watch
 
 _BYTES = 16 * 1024 * 1024
 """A batch is written without what exceeds this: it must not take longer than the store gives it."""
@@ -45,7 +46,10 @@ class Batcher:
     away, all wait.
     """
 
-    def __init__(self, bus: Bus, store: Store, conversations: Settles, charging: Settles) -> None:
+    def __init__(
+        self, bus: Bus, store: Store, conversations: Settles, charging: Settles, watch: Watch | None = None
+    ) -> None:
+        self._watch = watch or Watch()
         self._bus = bus
         self._store = store
         self._conversations = conversations
@@ -56,9 +60,11 @@ class Batcher:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, bus: Bus, store: Store, conversations: Settles, charging: Settles) -> AsyncIterator[Self]:
+    async def open(
+        cls, bus: Bus, store: Store, conversations: Settles, charging: Settles, watch: Watch | None = None
+    ) -> AsyncIterator[Self]:
         """A batcher that writes for as long as this is open."""
-        batcher = cls(bus, store, conversations, charging)
+        batcher = cls(bus, store, conversations, charging, watch)
         writing = asyncio.create_task(batcher._write())
         try:
             yield batcher
@@ -67,6 +73,11 @@ class Batcher:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+
+    @property
+    def waiting(self) -> int:
+        """Messages that are not written yet."""
+        return len(self._waiting)
 
     async def add(self, message: Outcome | Claim | Chunks) -> Message | None:
         """The answer to a message, once it is on disk."""
@@ -137,6 +148,7 @@ class Batcher:
             answers = await until_up(lambda: self._stored(outcomes))
         measured.recorded(outcomes, answers)
         for (outcome, done), answer in zip(batch, answers, strict=True):
+            self._watch.written(outcome, won=answer.won)
             if outcome.conversation is None and not outcome.payer.owes:
                 _settle(done, answer)
             else:

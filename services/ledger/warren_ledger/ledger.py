@@ -37,6 +37,7 @@ from warren.contracts import (
     Head,
     Held,
     Identify,
+    Inspect,
     Job,
     Leave,
     ListCalls,
@@ -90,6 +91,7 @@ from warren_ledger.requestlog import RequestLog
 from warren_ledger.runs import WINDOW, Detached
 from warren_ledger.standing import Standing
 from warren_ledger.store import Record, Store
+from warren_ledger.watch import Watch
 
 T = TypeVar("T")
 
@@ -118,7 +120,8 @@ async def recording(
     conversations = Conversations(store)
     budgets, permits = Budgets(store.entries), Permits(store.notes)
     charging = Charging(budgets, permits)
-    async with Batcher.open(bus, store, conversations, charging) as batcher:
+    watch = Watch()
+    async with Batcher.open(bus, store, conversations, charging, watch) as batcher:
         ends = Ends(bus, store, batcher, window)
         runs = Detached(bus, store, ends, window)
         ledger = Ledger(
@@ -133,6 +136,7 @@ async def recording(
             Counting(store, tell=requests.told, recharge=budgets.recharge).open(),
             requests.open(),
             measured.watching(store, budgets, requests),
+            watch.open(bus, _WRITES, lambda: batcher.waiting),
         ):
             yield
 
@@ -228,6 +232,8 @@ class Ledger:
                 return await self._permits.answer(message)
             case ReportSpend() | ListCharges() | ListCalls():
                 return await self._reports.answer(message)
+            case Inspect():
+                return await self._reports.inspect(message)
             case Turn() | Survey():
                 standing = self._standing
                 return await (standing.turn(message) if isinstance(message, Turn) else standing.survey())

@@ -7,6 +7,7 @@ from operator import add
 from typing import Any
 
 from warren.contracts import Price, UpstreamCall
+from warren_ledger.store import Record
 from warren_ledger.store.charges import Charge
 from warren_ledger.tallies import COUNTS, EXACT, Tally
 
@@ -66,7 +67,34 @@ def charged(charge: Charge, alias: str | None = None) -> Line:
         "unpriced_calls": tally.unpriced_calls,
         "repriced_calls": tally.repriced_calls,
         "estimated": any(call.usage_source == "estimated" for call in charge.calls),
+        "request_id": charge.request_id,
+        "trace_id": charge.trace_id,
         "calls": [_call(call) for call in charge.calls],
+    }
+
+
+def recorded(record: Record | None) -> Line:
+    """What is known of a response beside its charge: whether there is content, and what it goes on from."""
+    return {
+        "stored": record is not None and record.kept,
+        "previous_response_id": None if record is None else record.previous_response_id,
+        "conversation": None if record is None else record.conversation,
+        "background": record is not None and bool(record.background),
+    }
+
+
+def called(call: UpstreamCall) -> Line:
+    """A call, with all that it used and how its price was made."""
+    return _call(call) | {
+        "first_event_seconds": call.first_event_seconds,
+        "service_tier": call.service_tier,
+        "usage": None if call.usage is None else call.usage.model_dump(mode="json", exclude_defaults=True),
+        "price_source": call.price_source,
+        "price_date": call.price_date,
+        "unpriced": call.unpriced,
+        "cost_lines": [
+            {"what": one.what, "quantity": text(one.quantity), "rate": text(one.rate)} for one in call.cost_lines
+        ],
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from warren.contracts import Calls, CallsOf, ListCalls, ListCharges, Page, ReportSpend
+from warren.contracts import Calls, CallsOf, Fetched, Inspect, ListCalls, ListCharges, Page, ReportSpend
 from warren.errors import InvalidRequest
 from warren_ledger import lines
 from warren_ledger.store import Store
@@ -17,6 +17,7 @@ class Reports:
     """Handlers for what is asked about money."""
 
     def __init__(self, store: Store) -> None:
+        self._find = store.find
         self._charges = store.charges
         self._entries = store.entries
 
@@ -27,6 +28,16 @@ class Reports:
             case ListCharges():
                 return await self._list(asked)
         return await self._calls(asked)
+
+    async def inspect(self, asked: Inspect) -> Fetched:
+        found = await self._charges.some([asked.response_id])
+        if not found or asked.account not in (None, found[0].account):
+            return Fetched(found=False)
+        charge = found[0]
+        record = await self._find(asked.response_id, charge.account, running=True)
+        aliases = await self._aliases({charge.payer.key})
+        told = lines.charged(charge, aliases.get(charge.payer.key)) | lines.recorded(record)
+        return Fetched(found=True, payload=to_json({**told, "calls": [lines.called(call) for call in charge.calls]}))
 
     async def _report(self, asked: ReportSpend) -> Page:
         by, where = tuple(dict.fromkeys(asked.by)), _named(asked.where)

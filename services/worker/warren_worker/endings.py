@@ -17,7 +17,7 @@ async def refuse(bus: Bus, job: Job, stream: Stream, error: WarrenError | None) 
     request = _request(job)
     blank = objects.blank(request, response_id=job.response_id, created_at=job.created_at)
     response = {**blank, "status": "cancelled"} if error is None else _failed(blank, error)
-    outcome = Outcome.of(job, request, response, attempt=stream.attempt, error=error)
+    outcome = Outcome.of(job, request, response, attempt=stream.attempt, error=error, trace_id=telemetry.trace_id())
     # As in a run: who sees this may try again at once with the same Idempotency-Key.
     await record(bus, outcome, called=job.detached and error is not None)
     if error is not None:

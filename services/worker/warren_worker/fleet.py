@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import structlog
 
 import warren
+from warren.beating import beating
 from warren.bus import LEDGER_WRITE, ROUTING, Bus
 from warren.config import Config
 from warren.contracts import Cooldown, Failed, Limits, Pulse, UpstreamCall
@@ -26,10 +27,6 @@ from warren_worker.permits import Permission, Permits
 
 log = structlog.get_logger("warren.worker")
 
-BEAT = 1.0
-"""Seconds from one pulse to the next, while there is something new."""
-IDLE = 5.0
-"""Seconds after which there is one anyway."""
 LONG = 5.0
 """Seconds of a cooldown from which on it is worth remembering."""
 
@@ -78,7 +75,9 @@ class Fleet:
         self._permits = Permits(bus)
         self._limits: dict[str, Limits] = {}
         self._groups: dict[str, str] = {}
-        self._told: tuple[Pulse | None, float] = None, 0.0
+        self.taking: Callable[[], tuple[str, ...]] = tuple
+        """Tells the providers whose jobs this worker takes."""
+        self._started_at = clock()
         self._tasks: set[asyncio.Task[None]] = set()
         self.configure(config)
 
@@ -110,36 +109,28 @@ class Fleet:
     async def open(self) -> AsyncIterator[None]:
         """Hear of the others, and be heard, while open."""
         async with self._hearing.open():
-            beating = asyncio.create_task(self._beat())
             try:
                 with instruments.SLOTS.told(lambda: [(self._slots,)]), instruments.COOLING.told(self._cooling):
-                    yield
+                    async with beating(self._bus, self._pulse, clock=self._clock):
+                        yield
             finally:
-                beating.cancel()
-                await asyncio.wait([beating])
                 await self._flushed()
 
     def restored(self) -> None:
         """The broker is back."""
         self._hearing.restored()
 
-    async def _beat(self) -> None:
-        """Let others know that this worker lives, and what it has to do. Never returns."""
-        while True:
-            now = self._clock()
-            pulse = Pulse(
-                address=self._bus.address,
-                service="worker",
-                version=warren.__version__,
-                slots=self._slots,
-                in_flight=self.meter.in_flight,
-                gauges=self.meter.gauges(now),
-            )
-            last, at = self._told
-            if pulse != last or now - at >= IDLE:
-                self._told = pulse, now
-                await self._bus.tell(ROUTING, pulse)
-            await asyncio.sleep(BEAT)
+    def _pulse(self) -> Pulse:
+        return Pulse(
+            address=self._bus.address,
+            service="worker",
+            version=warren.__version__,
+            slots=self._slots,
+            in_flight=self.meter.in_flight,
+            gauges=self.meter.gauges(self._clock()),
+            started_at=self._started_at,
+            takes=self.taking(),
+        )
 
     async def _flushed(self) -> None:
         """Wait until what has to be known is told."""

@@ -85,6 +85,7 @@ class Worker:
         self._taken: dict[str, tuple[asyncio.Event, str | None]] = {}
         """What runs until when, and for whom it goes on."""
         self.taking = Taking(bus, self.handle, concurrency)
+        self.fleet.taking = lambda: self.taking.providers
         self._checks = Checks(bus, upstream, self._places.find, self.taking.__contains__)
         self._large = asyncio.Semaphore(_LARGE)
         self.draining = False

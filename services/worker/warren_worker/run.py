@@ -388,6 +388,7 @@ class Run:
             superseded=self.stream.superseded,
             shown=self._seen,
             kept={**self._inputs.kept, **self._assembler.kept},
+            trace_id=telemetry.trace_id(),
         )
         # Who sees a refusal may try again at once with the same Idempotency-Key: it must be free by then.
         await record(self._bus, outcome, called=self.job.detached and error is not None)

@@ -20,6 +20,11 @@ class Taking:
     def __contains__(self, provider: str) -> bool:
         return provider in self._served
 
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """Those whose jobs are taken at the moment."""
+        return tuple(self._served)
+
     @asynccontextmanager
     async def open(self, providers: Iterable[str]) -> AsyncIterator[None]:
         """Take jobs while open. Leaving waits for what runs; cancelled then, it gives the rest back."""

@@ -26,6 +26,8 @@ PARTIES = "parties"
 """The topic on which the ledger tells whose keys, limits and budgets have changed."""
 ROUTING = "routing"
 """The topic on which processes tell how deployments do."""
+TRAFFIC = "traffic"
+"""The topic on which processes tell what they have seen end."""
 DELIVERY_LIMIT = 20
 """How often a message comes back before it is taken for poison. A backstop only: every give-back counts."""
 MAX_MESSAGE = 15 * 1024 * 1024

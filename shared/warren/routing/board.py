@@ -65,7 +65,7 @@ class Board:
         self._terms = terms
         self._by_checks = False
         self._known: dict[str, _Known] = {}
-        self._workers: dict[str, tuple[float, Pulse]] = {}
+        self._processes: dict[str, tuple[float, Pulse]] = {}
 
     def configure(self, terms: Callable[[str], Terms | None], *, by_checks: bool = False) -> None:
         """From now on other terms hold; what is known stays known. `by_checks`: who fails its checks is `down`."""
@@ -137,7 +137,11 @@ class Board:
 
     def workers(self, now: float) -> list[Pulse]:
         """The last pulses of the workers that live."""
-        return [pulse for at, pulse in self._workers.values() if now - at < LIVES]
+        return [pulse for pulse in self.processes(now) if pulse.service == "worker"]
+
+    def processes(self, now: float) -> list[Pulse]:
+        """The last pulses of all processes that live."""
+        return [pulse for at, pulse in self._processes.values() if now - at < LIVES]
 
     def _of(self, deployment: str) -> _Known:
         known = self._known.get(deployment)
@@ -153,9 +157,9 @@ class Board:
         for gauge in pulse.gauges:
             if self._terms(gauge.deployment) is not None:
                 self._of(gauge.deployment).gauges[pulse.address] = now, gauge
-        self._workers[pulse.address] = now, pulse
-        for address in [address for address, (at, _) in self._workers.items() if now - at >= LIVES]:
-            del self._workers[address]
+        self._processes[pulse.address] = now, pulse
+        for address in [address for address, (at, _) in self._processes.items() if now - at >= LIVES]:
+            del self._processes[address]
             for known in self._known.values():
                 known.gauges.pop(address, None)
 

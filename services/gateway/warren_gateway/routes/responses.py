@@ -16,7 +16,7 @@ from warren.requests import CreateResponse
 from warren_gateway import answering, idempotency, measured, queries
 from warren_gateway.admitting import admit, permit
 from warren_gateway.creating import Prepared, launch, prepare, read_body, reading, start
-from warren_gateway.gateway import Gateway, of
+from warren_gateway.gateway import REQUEST_ID, RESPONSE, Gateway, of
 from warren_gateway.orders import order
 from warren_gateway.tail import Piece, follow, obfuscated
 
@@ -38,9 +38,12 @@ async def create(request: Request) -> Response:
     mode: measured.Mode = "background" if wanted.background else "stream" if wanted.stream else "json"
     asked = measured.asked(request.scope, gateway.config, wanted.model, mode)
     permit(gateway, request, wanted.model, made.knobs)
-    prepared = await prepare(gateway, account, made, keyed=key is not None)
+    called = request.headers.get("x-request-id", "")
+    called = called if REQUEST_ID.fullmatch(called) else ""
+    prepared = await prepare(gateway, account, made, keyed=key is not None, request_id=called)
     prepared = await admit(gateway, request, wanted, prepared)
     asked.provider = prepared.provider
+    request.scope[RESPONSE] = prepared.job.response_id
     if prepared.job.detached:
         return await _detached(request, gateway, wanted, prepared, key, asked)
     telemetry.say(model=wanted.model, previous_response_id=wanted.previous_response_id)

@@ -11,7 +11,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic_core import from_json
 
-from warren import keys
 from warren.bus import LEDGER_ASK
 from warren.contracts import FindParty, ListCharges, Page, PartyState, ReportSpend, UpstreamCall
 from warren.costs import Table
@@ -113,11 +112,5 @@ async def _where(request: Request) -> dict[str, str]:
     """The filters. A key is named by its id, its alias or itself; one that is deleted still by its id."""
     where = reporting.filters(request.query_params)
     if name := where.get("key"):
-        names = keys.digests(name, of(request).parties.secrets) if keys.well_formed(name) else (name, f"alias:{name}")
-        state = await of(request).ask_ledger(LEDGER_ASK, FindParty(what="key", names=tuple(names)))
-        assert isinstance(state, PartyState)
-        if state.party is not None:
-            where["key"] = state.party.id
-        elif keys.well_formed(name):
-            raise NotFound("There is no such key.")
+        where["key"] = await managing.key_id(request, name)
     return where

@@ -33,6 +33,9 @@ class Charge:
     provider: str | None = None
     served: str | None = None
     """The provider's name of the model that answered, or was asked last."""
+    request_id: str | None = None
+    """What its client calls the request, if it calls it anything."""
+    trace_id: str | None = None
     calls: tuple[UpstreamCall, ...] = ()
     """As they are priced by now."""
     corrections: int = 0
@@ -61,6 +64,8 @@ class Charge:
             deployment=last.deployment if last is not None else outcome.deployment,
             provider=last.provider if last is not None else None,
             served=last.model if last is not None else None,
+            request_id=outcome.request_id or None,
+            trace_id=outcome.trace_id or None,
         )
 
     def fact(self) -> Fact:
@@ -130,7 +135,8 @@ class Wanted:
     """Which charges to list, newest first."""
 
     where: Mapping[str, str]
-    """`account`, `key`, `end_user`, `tag`, `model`, `status`, `response_id`."""
+    """`account`, `key`, `end_user`, `tag`, `model`, `deployment`, `provider`, `status`, `error`, `request_id`,
+    `response_id`; `prefix` is how an id begins."""
     since: float | None = None
     until: float | None = None
     before: tuple[float, str] | None = None

@@ -22,7 +22,12 @@ _DUPLICATE = 11000
 _SOME = 1000
 _UNCOUNTED = {"uncounted": True}
 _OF_ACCOUNTS = {"account": {"$exists": True}}
-_END = ("status", "ended_at", "attempt", "error", "deployment", "provider", "served")
+_END = ("status", "ended_at", "attempt", "error", "deployment", "provider", "served", "request_id", "trace_id")
+_COMMON = ("account", "model", "deployment", "provider")
+_RARE = ("key", "end_user", "error", "request_id")
+"""Many charges lack these: they are not in their indexes."""
+_LAST = "~"
+"""Comes after all that ids are made of."""
 _NAMES = {"response_id": "_id", "tag": "tags"}
 
 
@@ -40,12 +45,22 @@ class MongoCharges:
             await index(collection, "uncounted", partialFilterExpression=_UNCOUNTED)
         await index(self._corrections, "response_id")
         await index(self._charges, "created_at")
-        await index(self._charges, [("account", 1), ("created_at", 1)])
+        for name in _COMMON:
+            await index(self._charges, [(name, 1), ("created_at", 1)])
+        for side in ("$lt", "$gt"):  # not completed
+            await index(
+                self._charges,
+                [("status", 1), ("created_at", 1)],
+                name=f"status_{side[1:]}_completed",
+                partialFilterExpression={"status": {side: "completed"}},
+            )
         await index(self._rollups, [("view", 1), ("period", 1)])
         await index(self._rollups, [("account", 1), ("view", 1), ("period", 1)], partialFilterExpression=_OF_ACCOUNTS)
-        for name in ("key", "end_user"):
+        for name in _RARE:
             there = {name: {"$exists": True}}
             await index(self._charges, [(name, 1), ("created_at", 1)], partialFilterExpression=there)
+        for name in ("key", "end_user"):
+            there = {name: {"$exists": True}}
             await index(self._rollups, [(name, 1), ("view", 1), ("period", 1)], partialFilterExpression=there)
 
     async def write(self, outcomes: Sequence[Outcome], answers: Sequence[Recorded]) -> None:
@@ -262,7 +277,11 @@ def _exactly(amount: Decimal128 | int) -> Decimal:
 
 
 def _query(wanted: Wanted) -> Document:
-    query: Document = {_NAMES.get(name, name): value or {"$exists": False} for name, value in wanted.where.items()}
+    where = dict(wanted.where)
+    prefix = where.pop("prefix", None)
+    query: Document = {_NAMES.get(name, name): value or {"$exists": False} for name, value in where.items()}
+    if prefix is not None:
+        query["$and"] = [{"_id": {"$gte": prefix, "$lt": prefix + _LAST}}]
     times = {"$gte": wanted.since, "$lt": wanted.until}
     if given := {name: value for name, value in times.items() if value is not None}:
         query["created_at"] = given

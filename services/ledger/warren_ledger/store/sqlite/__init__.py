@@ -57,6 +57,7 @@ _LATER = {
         **runs.COLUMNS,
     },
     "conversation_items": {"kept": "TEXT"},
+    "charges": charges.LATER,
     "costs": {"key": "TEXT", "end_user": "TEXT", "tags": "TEXT", "day": "TEXT", "uncounted": "INTEGER"},
     **charges.LATER,
 }  # fmt: skip

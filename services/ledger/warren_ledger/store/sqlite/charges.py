@@ -18,19 +18,28 @@ _VALUES = tuple(dict.fromkeys(name for values in VIEWS.values() for name in valu
 _SUMMED = dict.fromkeys(COUNTS, "INTEGER NOT NULL DEFAULT 0") | dict.fromkeys(AMOUNTS, "TEXT NOT NULL DEFAULT '0'")
 LATER = {
     "rollups": {name: _SUMMED[name] for name in ("repriced_calls", "newly_priced_calls", "corrected", "margin")},
-    "charges": {"budgets": "TEXT", "held": "TEXT"},
+    "charges": dict.fromkeys(("budgets", "held", "request_id", "trace_id"), "TEXT"),
 }
 """Columns that a file made before they were needed gets when it is opened."""
-_END = ("status", "ended_at", "attempt", "error", "deployment", "provider", "served")
+_END = ("status", "ended_at", "attempt", "error", "deployment", "provider", "served", "request_id", "trace_id")
 _LISTS = ("tags", "budgets", "held")
 _COLUMNS = ("response_id", "account", "key", "end_user", *_LISTS, "model", "created_at", *_END)
+_ALWAYS = ("account", "model", "key", "end_user")
+_SOMETIMES = ("deployment", "provider", "status", "error", "request_id")
+_INDEXES = "\n".join(
+    f"CREATE INDEX IF NOT EXISTS charges_{name} ON charges ({name}, created_at, response_id) {only.format(name)};"
+    for names, only in ((_ALWAYS, ""), (_SOMETIMES, "WHERE {} IS NOT NULL"))
+    for name in names
+)
 SETUP = f"""
 CREATE TABLE IF NOT EXISTS charges (
     response_id TEXT PRIMARY KEY, account TEXT NOT NULL, key TEXT NOT NULL, end_user TEXT NOT NULL, tags TEXT NOT NULL,
     model TEXT NOT NULL, created_at REAL NOT NULL, status TEXT, ended_at REAL, attempt TEXT, error TEXT,
-    deployment TEXT, provider TEXT, served TEXT, uncounted INTEGER, budgets TEXT, held TEXT
+    deployment TEXT, provider TEXT, served TEXT, uncounted INTEGER, budgets TEXT, held TEXT, request_id TEXT,
+    trace_id TEXT
 );
 CREATE INDEX IF NOT EXISTS charges_created ON charges (created_at, response_id);
+{_INDEXES}
 CREATE INDEX IF NOT EXISTS charges_uncounted ON charges (uncounted) WHERE uncounted;
 CREATE INDEX IF NOT EXISTS costs_uncounted ON costs (uncounted) WHERE uncounted;
 CREATE TABLE IF NOT EXISTS corrections (
@@ -50,8 +59,12 @@ ON CONFLICT (response_id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" f
 WHERE status IS NULL AND excluded.status IS NOT NULL
 """
 _SUMS = ", ".join((*(f"SUM({name})" for name in COUNTS), *(f"money({name})" for name in AMOUNTS)))
-_WHERE = {name: f"{name} = :{name}" for name in ("account", "key", "end_user", "model", "status", "response_id")} | {
-    "tag": "EXISTS (SELECT 1 FROM json_each(tags) WHERE value = :tag)"
+_EQUAL = (
+    "account", "key", "end_user", "model", "deployment", "provider", "status", "error", "request_id", "response_id",
+)  # fmt: skip
+_WHERE = {name: f"{name} = :{name}" for name in _EQUAL} | {
+    "tag": "EXISTS (SELECT 1 FROM json_each(tags) WHERE value = :tag)",
+    "prefix": "response_id >= :prefix AND response_id < :prefix || '~'",
 }
 
 
