@@ -228,7 +228,8 @@ async def test_an_index_may_take_its_time() -> None:
 
 async def test_the_indexes_are_those_that_are_told_of(mongo: MongoStore, database: str) -> None:
     await mongo._prepare()
-    text = (Path(__file__).parents[2] / "DECISIONS.md").read_text().partition("What is found by what")[2].partition("\n## ")[0]
+    decisions = (Path(__file__).parents[2] / "DECISIONS.md").read_text()
+    text = decisions.partition("What is found by what")[2].partition("\n## ")[0]
     told: dict[str, list[str]] = {}
     for names, keys in re.findall(r"^\| (`[^|]*) \| ([^|]*) \|$", text, re.MULTILINE):
         made = re.findall(r"`([^`]*)`", keys)
@@ -242,6 +243,8 @@ async def test_the_indexes_are_those_that_are_told_of(mongo: MongoStore, databas
             for name in there.list_collection_names()
         }
     assert {name: [key for key in keys if key != "_id"] for name, keys in found.items()} == told
+
+
 async def test_no_list_of_charges_is_looked_for_in_all_of_them(mongo: MongoStore) -> None:
     charges = mongo.charges._charges
 

@@ -230,10 +230,8 @@ class Ledger:
                 return await self._parties.answer(message)
             case Permit() | Release():
                 return await self._permits.answer(message)
-            case ReportSpend() | ListCharges() | ListCalls():
+            case ReportSpend() | ListCharges() | ListCalls() | Inspect():
                 return await self._reports.answer(message)
-            case Inspect():
-                return await self._reports.inspect(message)
             case Turn() | Survey():
                 standing = self._standing
                 return await (standing.turn(message) if isinstance(message, Turn) else standing.survey())

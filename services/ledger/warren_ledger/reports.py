@@ -21,15 +21,17 @@ class Reports:
         self._charges = store.charges
         self._entries = store.entries
 
-    async def answer(self, asked: ReportSpend | ListCharges | ListCalls) -> Page | Calls:
+    async def answer(self, asked: ReportSpend | ListCharges | ListCalls | Inspect) -> Page | Calls | Fetched:
         match asked:
             case ReportSpend():
                 return await self._report(asked)
             case ListCharges():
                 return await self._list(asked)
+            case Inspect():
+                return await self._inspect(asked)
         return await self._calls(asked)
 
-    async def inspect(self, asked: Inspect) -> Fetched:
+    async def _inspect(self, asked: Inspect) -> Fetched:
         found = await self._charges.some([asked.response_id])
         if not found or asked.account not in (None, found[0].account):
             return Fetched(found=False)

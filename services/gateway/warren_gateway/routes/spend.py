@@ -12,9 +12,9 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic_core import from_json
 
 from warren.bus import LEDGER_ASK
-from warren.contracts import FindParty, ListCharges, Page, PartyState, ReportSpend, UpstreamCall
+from warren.contracts import ListCharges, Page, ReportSpend, UpstreamCall
 from warren.costs import Table
-from warren.errors import InvalidRequest, NotFound
+from warren.errors import InvalidRequest
 from warren.requests.management import RepriceCalls
 from warren_gateway import managing, queries, reporting
 from warren_gateway.exporting import following
