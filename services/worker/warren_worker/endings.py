@@ -40,10 +40,10 @@ def deliver(bus: Bus, job: Job, stream: Stream, stored: bytes) -> None:
 def _say_failed(bus: Bus, job: Job, stream: Stream, error: WarrenError, response: Item) -> None:
     """Tell the client: as an HTTP error as long as nothing has begun, as events after that."""
     if job.stream and stream.sequence:
-        stream.head = Head(status=200, worker=bus.address)
+        stream.head = Head(status=200, worker=bus.address, error=error.code)
         _say(stream, events.failure(response))
     else:
-        stream.head = Head(status=error.status, worker=bus.address)
+        stream.head = Head(status=error.status, worker=bus.address, error=error.code)
         stream.write(to_json(error.body()), flags=Flag.LAST)
 
 
