@@ -5,8 +5,6 @@ from collections.abc import Iterator
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-OURS = frozenset({"target"})
-
 
 class Scraped:
     """One answer of `/metrics`."""

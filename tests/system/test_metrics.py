@@ -199,7 +199,10 @@ async def _trouble(observed: Observed) -> None:
     async with await aio_pika.connect(observed.broker) as connection, connection.channel() as channel:
         asking = asyncio.create_task(observed.ask("plain"))
         await (await _first(await channel.get_queue("warren.v1.jobs.openai"))).reject(requeue=False)
-        assert (await asking).is_error
+        answer = await asking
+    assert answer.status_code == 500 or answer.json()["status"] == "failed"
+    gateway = await observed.scrape("gateway")
+    assert gateway.value(requests, gen_ai_request_model="plain", error_type="server_error") == 1
     observed.sink.status = 200
     await observed.until("ledger", lambda seen: seen.value("warren_dead_letters_total") == 1)
     await observed.until("ledger", lambda seen: seen.value("warren_sinks_failures_total", warren_sink="webhook") >= 1)
@@ -213,7 +216,7 @@ async def test_each_service_tells_what_it_did_and_every_name_has_a_sample(observ
     told = {sample.name for seen in observed.seen for sample in seen.samples}
     wanted = {prometheus(one) + "_count" * (one.kind == "histogram") for one in ALL.values()}
     assert wanted - told == set()
-    ours = {name.removesuffix("_total") for name in map(prometheus, ALL.values())} | {"target"}
+    ours = {name.removesuffix("_total") for name in map(prometheus, ALL.values())} | {"target_info"}
     assert {kind for seen in observed.seen for kind in seen.kinds} - ours == set()
     for seen in observed.seen:
         assert [secret for secret in PRIVATE if secret in seen.text] == []

@@ -237,7 +237,7 @@ async def test_the_outcome_of_a_conversation_is_in_it_before_the_client_sees_the
         async def slow(message: Message) -> None:
             if isinstance(message, Outcome):
                 await asyncio.sleep(0.1)
-                seen.append(len(on.parts))
+                seen.append(sum(part.size for part, _ in on.parts))
 
         on.ledger.first = slow
         await on.ran(on.job({"model": "words-3"}, conversation="conv_1"))

@@ -273,9 +273,11 @@ class Dispatch:
 
     def _stored(self, flight: Flight, body: bytes) -> bytes:
         """The rest of an answer of which nothing but its beginning was shown."""
+        response = from_json(body)
+        flight.failed = (response.get("error") or {}).get("code")
         if not flight.stream:
             return body
-        made = list(events.replay(from_json(body)))[2 if flight.sequence else 0 :]
+        made = list(events.replay(response))[2 if flight.sequence else 0 :]
         return self._rendered(flight, made)
 
     async def _give_up(self, flight: Flight, job: Job, error: WarrenError) -> None:

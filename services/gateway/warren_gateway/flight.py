@@ -69,6 +69,8 @@ class Flight:
         """It is being ended from here."""
         self.sent: list[bytes] = []
         self.error: WarrenError | None = None
+        self.failed: str | None = None
+        """Our code for what went wrong, if the ledger has told."""
         self.first_at: float | None = None
         """When the first output of the model came."""
         self.overrun = False
@@ -113,7 +115,7 @@ class Flight:
             return self.error.code or "invalid_request"
         if not self.ended and self.abandoned:
             return Cancelled.code
-        return None if self.head is None else self.head.error
+        return self.failed if self.head is None else self.head.error or self.failed
 
     def claim(
         self, attempt: str, now: float, patience: float = DOUBT, *, handed: str | None = None

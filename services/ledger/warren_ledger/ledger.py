@@ -271,7 +271,7 @@ class Ledger:
             for number, event in enumerate(made, claimed.sequence):
                 event["sequence_number"] = number
             status, body = 200, b"".join(map(encode, made)) + DONE
-        head = Head(status=status, worker=self._bus.address)
+        head = Head(status=status, worker=self._bus.address, error=error.code)
         first, last = claimed.sequence, claimed.sequence + len(made) - 1
         part = Part(job.response_id, attempt, 0, first, last, len(body), int(Flag.LAST), head)
         await self._bus.post(job.reply_to, Chunks(parts=(part,), payload=body))
