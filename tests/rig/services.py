@@ -54,7 +54,7 @@ class Service:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    async def says(self, text: str, timeout: float = 30) -> None:
+    async def says(self, text: str, timeout: float = 90) -> None:
         """Wait until its log holds this."""
         deadline = time.monotonic() + timeout
         while text not in self.log.read_text():
@@ -165,7 +165,7 @@ def embedded(config: dict[str, Any], folder: Path, port: int, **more: str) -> Se
     return Service("up", command, environ, folder)
 
 
-async def ready(url: str, timeout: float = 30) -> None:
+async def ready(url: str, timeout: float = 90) -> None:
     """Wait until this gateway takes requests and can reach all that stands behind it."""
     deadline = time.monotonic() + timeout
     async with httpx.AsyncClient() as client:

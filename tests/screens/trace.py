@@ -136,8 +136,9 @@ async def taken(url: str) -> None:
         page = await browser.new_page(
             viewport={"width": 1440, "height": 860}, color_scheme="light", reduced_motion="reduce"
         )
+        page.set_default_timeout(_PATIENCE * 1000)
         await page.goto(url)
-        await page.get_by_text("chat words-3").first.click(timeout=60_000)
+        await page.get_by_text("chat words-3").first.click()
         await page.get_by_role("tab", name="Attributes").first.click()
         await asyncio.sleep(2)
         await page.screenshot(path=PICTURE)
