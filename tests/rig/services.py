@@ -55,7 +55,7 @@ class Service:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    async def says(self, text: str, timeout: float = 60) -> None:
+    async def says(self, text: str, timeout: float = 90) -> None:
         """Wait until its log holds this."""
         deadline = time.monotonic() + timeout
         while text not in self.log.read_text():

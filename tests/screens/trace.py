@@ -98,14 +98,16 @@ async def asked(ui: str, folder: Path) -> str:
                 await services.ledger()
                 await services.worker()
                 _, url = await services.gateway()
-                async with httpx.AsyncClient(headers={"authorization": f"Bearer {KEY}"}, timeout=60) as http:
-                    said = [await _ask(http, url) for _ in range(3)]  # the first take their time: all is new
+                async with httpx.AsyncClient(headers={"authorization": f"Bearer {KEY}"}, timeout=_PATIENCE) as http:
+                    for _ in range(3):  # the first take their time: all is new
+                        await _ask(http, url, "plain")
+                    said = await _ask(http, url, "first")
                 await asyncio.sleep(2)
-    return said[-1].split('"id":"')[1].split('"')[0]
+    return said.split('"id":"')[1].split('"')[0]
 
 
-async def _ask(http: httpx.AsyncClient, url: str) -> str:
-    body = {"model": "first", "input": "Who was Michael Jordan?", "stream": True}
+async def _ask(http: httpx.AsyncClient, url: str, model: str) -> str:
+    body = {"model": model, "input": "Who was Michael Jordan?", "stream": True}
     return (await http.post(f"{url}/v1/responses", json=body)).text
 
 
@@ -136,8 +138,11 @@ async def taken(url: str) -> None:
         page = await browser.new_page(
             viewport={"width": 1440, "height": 860}, color_scheme="light", reduced_motion="reduce"
         )
+        page.set_default_timeout(_PATIENCE * 1000)
         await page.goto(url)
-        await page.get_by_text("chat words-3").first.click(timeout=60_000)
+        await page.get_by_text("chat words-3").first.wait_for()
+        await asyncio.sleep(3)
+        await page.get_by_text("chat words-3").first.click()
         await page.get_by_role("tab", name="Attributes").first.click()
         await asyncio.sleep(2)
         await page.screenshot(path=PICTURE)
