@@ -197,7 +197,9 @@ async def _timed(name: str, reports: Reports, asked: ReportSpend | ListCharges, 
     page = Page(found=False)
     for _ in range(repeat):
         began = time.perf_counter()
-        page = await reports.answer(asked)
+        answer = await reports.answer(asked)
+        assert isinstance(answer, Page)
+        page = answer
         took.append((time.perf_counter() - began) * 1000)
     times = " ".join(f"{one:>8.1f}" for one in (min(took), median(took), max(took)))
     print(f"{name:32} {page.payload.count(b'spend'):>6} {times}", flush=True)

@@ -210,7 +210,9 @@ async def test_reports_are_in_order_and_as_long_as_is_asked_for(store: Store) ->
     ]
     await store.put(
         [
-            ended(None, call(None, cost and Decimal(cost), model=model), created_at=NOON + later * 86_400)
+            ended(
+                None, call(None, None if cost is None else Decimal(cost), model=model), created_at=NOON + later * 86_400
+            )
             for model, cost, later in made
         ]
     )
