@@ -42,6 +42,7 @@ async def urls(
             await services.ledger()
             await services.worker()
         yield [(await services.gateway())[1] for _ in range(2)]
+        assert all(service.running for service in services.services)
         assert not services.errors()
 
 
