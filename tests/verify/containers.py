@@ -26,7 +26,7 @@ MORE = shlex.split(os.environ.get("COMPOSE_FILES", ""))
 """Further files, for an engine whose images differ from the official ones."""
 KEY = "sk-warren-change-me"
 OURS = ("gateway", "worker", "ledger", "model")
-QUESTION = {"model": "smollm2", "input": "Who was Michael Jordan?"}
+QUESTION = {"model": "smollm2", "input": "Who was Michael Jordan?", "max_output_tokens": 32}
 STARTING = 300.0
 
 
@@ -87,7 +87,8 @@ async def core(http: httpx.AsyncClient) -> None:
         say(f"core: ready after {await project.ready(http):.0f} s")
         answer = await http.post(f"{project.url}/v1/responses", json=QUESTION)
         response = answer.json()
-        assert (answer.status_code, response["status"]) == (200, "completed"), response
+        assert answer.status_code == 200, response
+        assert response["status"] in ("completed", "incomplete"), response
         stored = await http.get(f"{project.url}/v1/responses/{response['id']}")
         assert stored.json() == response
         said = response["output"][0]["content"][0]["text"]
@@ -127,7 +128,7 @@ async def cluster(http: httpx.AsyncClient) -> None:
             load.over()
         await load.kept(http)
         say(f"cluster: {load}")
-        assert load.statuses["completed"] == len(load.ended), load.statuses
+        assert load.statuses.keys() <= {"completed", "incomplete"}, load.statuses
         await asyncio.sleep(5)  # until all is counted
         answer = await http.get(f"{project.url}/global/spend/report", params={"group_by": "model"})
         say(f"cluster: counted {answer.json()}")

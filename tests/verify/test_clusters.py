@@ -50,12 +50,12 @@ async def test_a_broker_and_then_a_database_die_under_load_and_nothing_is_lost(
     cluster: RabbitCluster, replicas: ReplicaSet, upstream: FakeProvider, urls: list[str]
 ) -> None:
     load = Load(urls, MODELS)
+    leaders = Counter((await asyncio.to_thread(cluster.leaders, cluster.nodes[0])).values())
+    leading = next(node for node in cluster.nodes if node.name == leaders.most_common()[0][0])
     async with client() as http, asyncio.TaskGroup() as clients:
         for _ in range(CLIENTS):
             clients.create_task(load.ask(http))
         await asyncio.sleep(5)
-        leaders = Counter((await asyncio.to_thread(cluster.leaders, cluster.nodes[0])).values())
-        leading = next(node for node in cluster.nodes if node.name == leaders.most_common()[0][0])
         leading.kill()
         await asyncio.sleep(10)
         leading.start(wait=False)
