@@ -38,7 +38,8 @@ class Project:
         self.url = f"http://127.0.0.1:{port}"
         self._name = name
         self._files = [*files, *MORE]
-        self._environ = {**os.environ, "WARREN_PORT": str(port), "COMPOSE_PROJECT_NAME": name}
+        # podman builds images in a format that has no health checks, unless it is told another one
+        self._environ = {**os.environ, "WARREN_PORT": str(port), "BUILDAH_FORMAT": "docker"}
 
     def compose(self, *arguments: str) -> None:
         files = [part for file in self._files for part in ("-f", file)]
