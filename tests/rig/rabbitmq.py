@@ -114,7 +114,7 @@ class RabbitMQ:
         """What `rabbitmqctl` prints. Takes a second or two, most of it its own start."""
         done = subprocess.run(
             [str(self._sbin / "rabbitmqctl"), "-q", *command],
-            env=self._environment(), capture_output=True, text=True, check=False, timeout=60,
+            env=self._environment(), capture_output=True, text=True, check=False, timeout=240,
         )  # fmt: skip
         if done.returncode:
             raise RuntimeError(f"rabbitmqctl {' '.join(command)}: {done.stdout}{done.stderr}")

@@ -49,7 +49,12 @@ class Load:
             body |= {"stream": True} if kind == "stream" else {"background": True} if kind == "background" else {}
             if kind == "follow-up" and previous:
                 body["previous_response_id"] = previous
-            answer = await http.post(f"{self.urls[number % len(self.urls)]}/v1/responses", json=body)
+            try:
+                answer = await http.post(f"{self.urls[number % len(self.urls)]}/v1/responses", json=body)
+            except httpx.TransportError as error:  # an idle connection that is closed as it is used again
+                self.refused[type(error).__name__] += 1
+                self.unknown.append(body["input"])
+                continue
             if answer.status_code != 200:
                 code = answer.json()["error"]["code"]
                 self.refused[f"{answer.status_code} {code}"] += 1

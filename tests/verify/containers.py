@@ -26,7 +26,7 @@ MORE = shlex.split(os.environ.get("COMPOSE_FILES", ""))
 """Further files, for an engine whose images differ from the official ones."""
 KEY = "sk-warren-change-me"
 OURS = ("gateway", "worker", "ledger", "model")
-QUESTION = {"model": "smollm2", "input": "Who was Michael Jordan?"}
+QUESTION = {"model": "smollm2", "input": "Who was Michael Jordan?", "max_output_tokens": 32}
 STARTING = 300.0
 
 
@@ -38,7 +38,8 @@ class Project:
         self.url = f"http://127.0.0.1:{port}"
         self._name = name
         self._files = [*files, *MORE]
-        self._environ = {**os.environ, "WARREN_PORT": str(port), "COMPOSE_PROJECT_NAME": name}
+        # podman builds images in a format that has no health checks, unless it is told another one
+        self._environ = {**os.environ, "WARREN_PORT": str(port), "BUILDAH_FORMAT": "docker"}
 
     def compose(self, *arguments: str) -> None:
         files = [part for file in self._files for part in ("-f", file)]
@@ -87,7 +88,8 @@ async def core(http: httpx.AsyncClient) -> None:
         say(f"core: ready after {await project.ready(http):.0f} s")
         answer = await http.post(f"{project.url}/v1/responses", json=QUESTION)
         response = answer.json()
-        assert (answer.status_code, response["status"]) == (200, "completed"), response
+        assert answer.status_code == 200, response
+        assert response["status"] in ("completed", "incomplete"), response
         stored = await http.get(f"{project.url}/v1/responses/{response['id']}")
         assert stored.json() == response
         said = response["output"][0]["content"][0]["text"]
@@ -127,7 +129,7 @@ async def cluster(http: httpx.AsyncClient) -> None:
             load.over()
         await load.kept(http)
         say(f"cluster: {load}")
-        assert load.statuses["completed"] == len(load.ended), load.statuses
+        assert load.statuses.keys() <= {"completed", "incomplete"}, load.statuses
         await asyncio.sleep(5)  # until all is counted
         answer = await http.get(f"{project.url}/global/spend/report", params={"group_by": "model"})
         say(f"cluster: counted {answer.json()}")
