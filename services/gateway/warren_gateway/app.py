@@ -9,13 +9,14 @@ from typing import Any
 import structlog
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import Response
+from fastapi.telemetry import TelemetryConfig
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 import warren
-from warren.errors import NotFound, WarrenError
-from warren_gateway import openapi
+from warren.errors import Cancelled, NotFound, WarrenError
+from warren_gateway import measured, openapi
 from warren_gateway.auth import authenticated, mastered
 from warren_gateway.gateway import Gateway
 from warren_gateway.routes import (
@@ -50,10 +51,12 @@ LITELLM = {
 }
 """What LiteLLM calls our headers, for those who switch that on. It tells the address of who answers, too."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
+"""FastAPI would make spans of its own beside ours, and put queries and the words of exceptions into them."""
 
 
 def build(gateway: Gateway) -> FastAPI:
-    app = FastAPI(title="Warren", version=warren.__version__, docs_url=None, redoc_url=None)
+    app = FastAPI(title="Warren", version=warren.__version__, docs_url=None, redoc_url=None, telemetry=_SILENT)
     app.state.gateway = gateway
     app.openapi = lambda: openapi.document(gateway.config.models())  # type: ignore[method-assign]
     for prefix in PREFIXES:
@@ -74,15 +77,18 @@ def failure(error: WarrenError) -> Response:
     return Response(to_json(error.body()), error.status, headers, media_type="application/json")
 
 
-def _failed(_request: Request, error: Exception) -> Response:
+def _failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, WarrenError)
+    measured.failed(request.scope, error)
     return failure(error)
 
 
 def _no_such_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = f"Invalid URL ({request.method} {request.scope['path']})"
-    answer = failure(NotFound(message, status=error.status_code if error.status_code in (404, 405) else 404))
+    missing = NotFound(message, status=error.status_code if error.status_code in (404, 405) else 404)
+    measured.failed(request.scope, missing)
+    answer = failure(missing)
     answer.headers.update(error.headers or {})  # what may be done instead
     return answer
 
@@ -104,12 +110,14 @@ class _Stamp:
             return
         started = monotonic()
         begun = False
+        http = measured.Http(scope)
         request_id = _request_id(scope)
 
         async def stamped(message: MutableMapping[str, Any]) -> None:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
+                http.status = message["status"]
                 took = f"{(monotonic() - started) * 1000:.0f}".encode()
                 message["headers"] += [(b"x-request-id", request_id), (b"openai-processing-ms", took)]
                 gateway: Gateway = scope["app"].state.gateway
@@ -121,9 +129,10 @@ class _Stamp:
 
         try:
             await self._app(scope, receive, stamped)
-        except ClientDisconnect:
-            pass  # in the middle of its request; there is nobody to answer
-        except Exception:
+        except ClientDisconnect:  # in the middle of its request; there is nobody to answer
+            measured.failed(scope, Cancelled("The client is gone."))
+        except Exception as error:
+            measured.failed(scope, error)
             log.exception("request failed", request_id=request_id.decode())
             if begun:
                 raise
@@ -131,7 +140,9 @@ class _Stamp:
                 scope, receive, stamped
             )
         finally:
-            scope["app"].state.gateway.room.release(scope)
+            gateway: Gateway = scope["app"].state.gateway
+            gateway.room.release(scope)
+            http.over(gateway.config)
 
 
 def _request_id(scope: Scope) -> bytes:
