@@ -61,7 +61,7 @@ async def pictures(url: str) -> None:
             async with chromium.visit(browser, url, **options) as visit:
                 await visit.enter(KEY, place)
                 if place == "overview":
-                    await visit.page.get_by_role("button", name="5 min").click()
+                    await visit.page.get_by_role("button", name="5 min", exact=True).click()
                 await asyncio.sleep(3)
                 if "/" in place:
                     await told(visit.page)
