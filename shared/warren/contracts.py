@@ -307,6 +307,10 @@ class Head(Contract):
     fallbacks: int = 0
     api_base: str | None = None
     """Where the deployment is."""
+    error: str | None = None
+    """Our code for what went wrong, in the last part."""
+    output_tokens: int | None = None
+    """What was used by the answer, in the last part."""
 
 
 class Flag(IntFlag):

@@ -59,6 +59,12 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = "auto"
     """auto: console on a terminal, JSON elsewhere."""
 
+    metrics_host: str = "127.0.0.1"
+    """The address to serve metrics on; whoever reaches it may read them."""
+
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """The port to serve metrics on, as Prometheus's text at /metrics; none by default."""
+
 
 class ServiceSettings(Settings):
     """What a service that is a process of its own has to know."""

@@ -13,6 +13,9 @@ repeated or lost show in the text itself. Models, their parts joined by `-`:
     tool              a call of the function `lookup`
     short-N           a refusal of more than N messages: they are too long; else words-3
     policy            a filter's refusal
+    quote-CODE        HTTP status CODE, in words that quote what it was asked, and by which key
+    blurt             3 words, then an error inside the stream in such words
+    babble            a stream of no JSON, in such words
     …                 what `tests.rig.scripts` lists, in Chat Completions only
 """
 
@@ -79,6 +82,10 @@ class FakeProvider:
                 return _refused(call, 400, message, "context_length_exceeded")
             case ["policy"]:
                 return _refused(call, 400, "The response was filtered.", "content_filter")
+            case ["quote", code]:
+                return _refused(call, int(code), _quoting(call), None)
+            case ["babble"]:
+                return StreamingResponse(iter([f"data: {_quoting(call)}\n\n"]), media_type="text/event-stream")
         native = request.url.path.endswith("/responses")
         script = _native(call) if native else _chat(call)
         return StreamingResponse(self._journaled(call, script), media_type="text/event-stream")
@@ -116,6 +123,10 @@ def _refused(call: Call, status: int, message: str, code: str | None) -> Respons
     call.ended, call.finished = monotonic(), True
     error = {"message": message, "type": "scripted", "param": None, "code": code}
     return JSONResponse({"error": error}, status, {"retry-after": "0"})
+
+
+def _quoting(call: Call) -> str:
+    return f"{call.headers.get('authorization')} must not ask for {call.said!r}"
 
 
 async def _words(call: Call) -> AsyncIterator[str]:
@@ -175,8 +186,9 @@ async def _chat(call: Call) -> AsyncIterator[bytes]:
             yield _chunk(call, {"content": word})
         if kind == "cut":
             return
-        if kind == "fail":
-            yield _sse({"error": {"message": "scripted failure", "type": "server_error", "code": "server_error"}})
+        if kind in ("fail", "blurt"):
+            message = _quoting(call) if kind == "blurt" else "scripted failure"
+            yield _sse({"error": {"message": message, "type": "server_error", "code": "server_error"}})
             return
         yield _chunk(call, {}, "stop")
     counted = {"prompt_tokens": 7, "completion_tokens": call.words, "total_tokens": 7 + call.words}
@@ -222,8 +234,8 @@ async def _native(call: Call) -> AsyncIterator[bytes]:
     kind = call.model.split("-")[0]
     if kind == "cut":
         return
-    if kind == "fail":
-        error = {"code": "server_error", "message": "scripted failure"}
+    if kind in ("fail", "blurt"):
+        error = {"code": "server_error", "message": _quoting(call) if kind == "blurt" else "scripted failure"}
         yield event("failed", response={**response, "status": "failed", "error": error})
         return
     part = {**part, "text": text}

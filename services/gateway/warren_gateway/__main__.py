@@ -9,6 +9,7 @@ from warren import config, log, telemetry
 from warren.bus.rabbit import RabbitBus
 from warren.reloading import Reloader
 from warren.settings import load, run
+from warren.telemetry import metrics
 from warren_gateway.run import gateway
 from warren_gateway.settings import GatewaySettings, master_key
 
@@ -23,6 +24,7 @@ async def main(settings: GatewaySettings, stop: asyncio.Event) -> None:
     reloader = Reloader(read, configuration, lines)
     async with (
         RabbitBus.open(settings.amqp_url.get_secret_value(), name="warren-gateway") as bus,
+        metrics.told("warren-gateway", bus.address, settings, "gateway"),
         gateway(bus, configuration, settings, key, reloader) as url,
         reloader.open(),
     ):

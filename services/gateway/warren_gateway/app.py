@@ -8,13 +8,14 @@ from typing import Any
 import structlog
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import Response
+from fastapi.telemetry import TelemetryConfig
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 import warren
-from warren.errors import DeadlineExceeded, Interrupted, NotFound, WarrenError
-from warren_gateway import openapi
+from warren.errors import Cancelled, DeadlineExceeded, Interrupted, NotFound, WarrenError
+from warren_gateway import measured, openapi
 from warren_gateway.auth import authenticated, mastered, operating
 from warren_gateway.gateway import REQUEST_ID, RESPONSE, Gateway
 from warren_gateway.routes import (
@@ -51,10 +52,12 @@ LITELLM = {
     b"x-warren-key-spend": b"x-litellm-key-spend",
 }
 """What LiteLLM calls our headers, for those who switch that on. It tells the address of who answers, too."""
+_SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
+"""FastAPI would make spans of its own beside ours, and put queries and the words of exceptions into them."""
 
 
 def build(gateway: Gateway) -> FastAPI:
-    app = FastAPI(title="Warren", version=warren.__version__, docs_url=None, redoc_url=None)
+    app = FastAPI(title="Warren", version=warren.__version__, docs_url=None, redoc_url=None, telemetry=_SILENT)
     app.state.gateway = gateway
     app.openapi = lambda: openapi.document(gateway.config.models())  # type: ignore[method-assign]
     for prefix in PREFIXES:
@@ -83,13 +86,16 @@ def _failed(request: Request, error: Exception) -> Response:
     if not isinstance(error, Interrupted | DeadlineExceeded):  # which the ledger counts
         gateway: Gateway = request.app.state.gateway
         gateway.watch.refused(error)
+    measured.failed(request.scope, error)
     return failure(error)
 
 
 def _no_such_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = f"Invalid URL ({request.method} {request.scope['path']})"
-    answer = failure(NotFound(message, status=error.status_code if error.status_code in (404, 405) else 404))
+    missing = NotFound(message, status=error.status_code if error.status_code in (404, 405) else 404)
+    measured.failed(request.scope, missing)
+    answer = failure(missing)
     answer.headers.update(error.headers or {})  # what may be done instead
     return answer
 
@@ -111,6 +117,7 @@ class _Stamp:
             return
         started = monotonic()
         begun = False
+        http = measured.Http(scope)
         given = _given_id(scope)
         request_id = given or b"req_" + token_hex(16).encode()
 
@@ -118,6 +125,7 @@ class _Stamp:
             nonlocal begun, request_id
             if message["type"] == "http.response.start":
                 begun = True
+                http.status = message["status"]
                 if (made := scope.get(RESPONSE)) and not given:
                     request_id = b"req_" + made.partition("_")[2].encode()  # who has the one finds the other
                 took = f"{(monotonic() - started) * 1000:.0f}".encode()
@@ -128,9 +136,10 @@ class _Stamp:
 
         try:
             await self._app(scope, receive, stamped)
-        except ClientDisconnect:
-            pass  # in the middle of its request; there is nobody to answer
-        except Exception:
+        except ClientDisconnect:  # in the middle of its request; there is nobody to answer
+            measured.failed(scope, Cancelled("The client is gone."))
+        except Exception as error:
+            measured.failed(scope, error)
             log.exception("request failed", request_id=request_id.decode())
             if begun:
                 raise
@@ -138,7 +147,9 @@ class _Stamp:
                 scope, receive, stamped
             )
         finally:
-            scope["app"].state.gateway.room.release(scope)
+            gateway: Gateway = scope["app"].state.gateway
+            gateway.room.release(scope)
+            http.over(gateway.config)
 
 
 def _given_id(scope: Scope) -> bytes:

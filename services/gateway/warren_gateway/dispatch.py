@@ -37,6 +37,7 @@ from warren.errors import (
     PublishUnknown,
     WarrenError,
 )
+from warren.telemetry import instruments
 from warren_gateway import ending
 from warren_gateway.flight import DOUBT, Flight, Taken
 
@@ -206,6 +207,7 @@ class Dispatch:
             if flight.abandoned:
                 self._dismiss(flight)
         if gaps:
+            instruments.RESUMES.add(len(gaps))
             self._ask_again(gaps)
 
     def _dismiss(self, flight: Flight) -> None:
@@ -287,7 +289,10 @@ class Dispatch:
         recorded = await ending.record(self._bus, job, request, response, flight.attempt or "", error)
         if flight.ended:
             return
+        if isinstance(error, Interrupted):
+            instruments.INTERRUPTIONS.add(1)
         made = events.failure(response)
+        flight.error = error
         if not shown:
             flight.fail(error)
         elif recorded is None or recorded.won or recorded.status == "failed":

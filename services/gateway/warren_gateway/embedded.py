@@ -19,13 +19,14 @@ from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from warren import config as configuration
-from warren import local_model, log, telemetry
+from warren import ids, local_model, log, telemetry
 from warren.bus.memory import MemoryBroker
 from warren.config import Config
 from warren.outbound import Reach
 from warren.reloading import Reloader
 from warren.settings import Complaint, Names, drained, load, run
 from warren.sinks import all_of
+from warren.telemetry import metrics
 from warren_gateway.run import gateway
 from warren_gateway.settings import HttpSettings, master_key
 from warren_ledger.ledger import recording
@@ -89,6 +90,8 @@ async def main(settings: UpSettings, stop: asyncio.Event) -> None:
         if settings.config is not None:
             read = partial(configuration.load, settings.config)
             reloader = Reloader(read, config, structlog.get_logger("warren"))
+        told = metrics.told("warren", ids.new("process"), settings, "gateway", "worker", "ledger")
+        await stack.enter_async_context(told)
         url = await stack.enter_async_context(embedded(config, settings, reloader))
         if reloader is not None:
             await stack.enter_async_context(reloader.open())

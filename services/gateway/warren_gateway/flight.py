@@ -10,7 +10,7 @@ from enum import Enum, auto
 from typing import Literal
 
 from warren.contracts import Flag, Head, Part
-from warren.errors import WarrenError
+from warren.errors import Cancelled, WarrenError
 
 DOUBT = 1.5
 """Seconds that a doubted worker has to show that it lives."""
@@ -67,6 +67,8 @@ class Flight:
         """It is being ended from here."""
         self.sent: list[bytes] = []
         self.error: WarrenError | None = None
+        self.first_at: float | None = None
+        """When the first output of the model came."""
         self.overrun = False
         self._kept = 0
         self._largest = 0
@@ -95,8 +97,19 @@ class Flight:
             return Taken.OLD
         self.number += 1
         self.lacking_since = None
+        if self.first_at is None and part.flags & Flag.CONTENT:
+            self.first_at = now
         self._show(part, data)
         return Taken.YES
+
+    @property
+    def code(self) -> str | None:
+        """Our code for how it went wrong, if it did."""
+        if self.error is not None:
+            return self.error.code or "invalid_request"
+        if not self.ended and self.abandoned:
+            return Cancelled.code
+        return None if self.head is None else self.head.error
 
     def claim(
         self, attempt: str, now: float, patience: float = DOUBT, *, handed: str | None = None

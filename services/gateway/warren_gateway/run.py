@@ -16,6 +16,7 @@ from warren.reloading import Enact, Reloader
 from warren.routing import cooling
 from warren.routing.board import Board
 from warren.settings import secret_keys
+from warren_gateway import measured
 from warren_gateway.app import build
 from warren_gateway.auth import Keys
 from warren_gateway.dispatch import Dispatch, dispatching
@@ -73,7 +74,7 @@ async def gateway(
         )
         if reloader is not None:
             reloader.follow(partial(_prepare, state, settings))
-        async with serving(build(state), bound, drain=settings.drain):
+        async with measured.queues(bus, config.providers()), serving(build(state), bound, drain=settings.drain):
             host = f"[{settings.host}]" if ":" in settings.host else settings.host
             try:
                 yield f"http://{host}:{bound.getsockname()[1]}"

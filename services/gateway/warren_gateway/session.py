@@ -19,7 +19,7 @@ from warren.contracts import Head, Rebuild, Rebuilt
 from warren.errors import InvalidRequest, NotFound, Overloaded, PreviousNotFound, WarrenError
 from warren.objects import Item
 from warren.requests.limits import LARGEST
-from warren_gateway import creating, frames, repeated
+from warren_gateway import creating, frames, measured, repeated
 from warren_gateway.admitting import admit, permit
 from warren_gateway.flight import Flight
 from warren_gateway.frames import Memory
@@ -121,12 +121,13 @@ class Session:
         name = previous = None
         read = True
         try:
-            await self._gateway.keys.authenticate(self._socket, ROUTE)  # the key may be good no more
-            message = await creating.reading(frames.opened, data)
-            previous = frames.given(message, "previous_response_id")
-            name = frames.lane(message)
-            made = await creating.reading(partial(frames.order, message=message, model=self._model), data)
-            read, good = await self._run(made, name)
+            with measured.frame(self._gateway.config) as asked:
+                await self._gateway.keys.authenticate(self._socket, ROUTE)  # the key may be good no more
+                message = await creating.reading(frames.opened, data)
+                previous = frames.given(message, "previous_response_id")
+                name = frames.lane(message)
+                made = await creating.reading(partial(frames.order, message=message, model=self._model), data)
+                read, good = await self._run(made, name, asked)
         except WarrenError as error:
             good = False
             await self._say(frames.refusal(error, name))
@@ -141,8 +142,9 @@ class Session:
             self._memory = None  # who fails to go on sends everything anew
         return read
 
-    async def _run(self, made: Order, name: str | None) -> tuple[bool, bool]:
+    async def _run(self, made: Order, name: str | None, asked: measured.Asked) -> tuple[bool, bool]:
         """Run it; whether its events were read, and whether it went well."""
+        asked.about(self._gateway.config, made.wanted.model)
         memory = self._memory
         if memory is None or made.wanted.previous_response_id != memory.response_id:
             memory = None
@@ -161,6 +163,8 @@ class Session:
         ready = await admit(self._gateway, self._socket, made.wanted, ready)
         with telemetry.span("response.create", SpanKind.SERVER, response_id=ready.job.response_id):
             flight = await creating.launch(self._gateway, ready)
+        asked.provider = ready.provider
+        asked.posted(flight)
         try:
             last = await self._show(flight, name)
         finally:

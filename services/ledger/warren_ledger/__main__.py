@@ -11,6 +11,7 @@ from warren import log, sinks, telemetry
 from warren.bus.rabbit import RabbitBus
 from warren.settings import drained, load, run
 from warren.sinks import Callback, Sink
+from warren.telemetry import metrics
 from warren_ledger.ledger import recording
 from warren_ledger.requestlog import RequestLog
 from warren_ledger.settings import LedgerSettings
@@ -23,6 +24,7 @@ async def main(settings: LedgerSettings, stop: asyncio.Event) -> None:
     async with (
         MongoStore.open(settings.mongo_url.get_secret_value(), keep=settings.keep) as store,
         RabbitBus.open(settings.amqp_url.get_secret_value(), name="warren-ledger") as bus,
+        metrics.told("warren-ledger", bus.address, settings, "ledger"),
         drained(settings.drain) as stack,
     ):
         longest = max(settings.request_timeout, settings.background_timeout)

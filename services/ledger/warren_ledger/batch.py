@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 from warren.bus import LOGGED, Bus
 from warren.contracts import Chunks, Claim, Claimed, Logged, Message, Outcome, Recorded
+from warren_ledger import measured
 from warren_ledger.patience import until_up
 from warren_ledger.store import Store
 from warren_ledger.watch import Watch
@@ -131,13 +132,19 @@ class Batcher:
                 await self._each([one], write)
 
     async def _put(self, batch: Sequence[tuple[Outcome, Waiter]]) -> None:
-        answers = await until_up(lambda: self._store.put([outcome for outcome, _ in batch]))
+        outcomes = [outcome for outcome, _ in batch]
+        answers = await until_up(lambda: self._stored(outcomes))
+        measured.recorded(outcomes, answers)
         for (outcome, done), answer in zip(batch, answers, strict=True):
             self._watch.written(outcome, won=answer.won)
             if outcome.conversation is None and not outcome.payer.owes:
                 _settle(done, answer)
             else:
                 self._spawn(self._finish(outcome, done, answer))
+
+    async def _stored(self, outcomes: Sequence[Outcome]) -> Sequence[Recorded]:
+        with measured.Write():
+            return await self._store.put(outcomes)
 
     async def _finish(self, outcome: Outcome, done: Waiter, answer: Recorded) -> None:
         """An outcome is answered when its conversation is as it makes it, and it is charged."""

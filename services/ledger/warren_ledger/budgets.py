@@ -24,6 +24,9 @@ from warren_ledger.store.entries import Entries, Entry
 log = structlog.get_logger("warren.ledger")
 
 _ROUND = 5.0
+_FAR = 10 * 365 * 86_400.0
+_SHARED = ("global", "deployment")
+"""Kinds of budgets that are everybody's."""
 _TRIES = 50
 _PAUSES = (0.02, 0.08, 0.2)
 Change = Callable[[Book], Book]
@@ -35,6 +38,8 @@ class Budgets:
     def __init__(self, entries: Entries) -> None:
         self._entries = entries
         self._lines: defaultdict[str, _Line] = defaultdict(_Line)
+        self._limits: dict[str, Decimal] = {}
+        """Of the budgets that are everybody's, as they were told last."""
 
     async def book(self, budget: str) -> Book | None:
         """How a budget stands; None if nothing was ever asked of it."""
@@ -49,6 +54,8 @@ class Budgets:
         """
         refused: list[str] = []
         for at, wanted in enumerate(asked.reservations):
+            if wanted.budget.partition(":")[0] in _SHARED:
+                self._limits[wanted.budget] = wanted.limit
             try:
                 await self._hold(asked, wanted)
             except _Exceeded as exceeded:
@@ -97,6 +104,19 @@ class Budgets:
             else:
                 change = partial(Book.released, response_id=id_, now=now, final=False)
             await self._change(budget, change)
+
+    async def holding(self) -> int:
+        """How much is held for requests at the moment, by those budgets whose holds lapse first."""
+        now = time.time()
+        entries = await self._entries.due("budgets", now + _FAR)
+        return sum(len(Book.model_validate(entry.state).at(now).holds) for entry in entries)
+
+    async def used(self) -> dict[str, float]:
+        """The part of each budget that is spent or held, of those that are everybody's and were asked for here."""
+        now, limits = time.time(), dict(self._limits)
+        entries = await self._entries.some("budgets", list(limits))
+        books = {entry.id: Book.model_validate(entry.state).at(now) for entry in entries}
+        return {name: float((book.spent + book.held) / limits[name]) for name, book in books.items() if limits[name]}
 
     @asynccontextmanager
     async def lapsing(self) -> AsyncIterator[None]:
@@ -196,7 +216,7 @@ def _reserved(book: Book, asked: Reserve, wanted: Reservation) -> Book:
 def _over(book: Book, wanted: Reservation, now: float) -> WarrenError:
     """What to say of a budget that has not enough left. Of what is everybody's no figures are told."""
     kind = wanted.budget.partition(":")[0]
-    if kind in ("global", "deployment"):
+    if kind in _SHARED:
         said = "A budget is used up"
     else:
         left = max(wanted.limit - book.spent - book.held, Decimal(0))

@@ -72,7 +72,8 @@ from warren.contracts import (
 from warren.errors import BusUnavailable, CallTimeout, InvalidRequest, LedgerUnavailable, NotFound, WarrenError
 from warren.objects import Item
 from warren.sse import DONE, encode
-from warren.telemetry import span
+from warren.telemetry import instruments, span
+from warren_ledger import measured
 from warren_ledger.batch import Batcher
 from warren_ledger.budgets import Budgets
 from warren_ledger.charging import Charging
@@ -134,6 +135,7 @@ async def recording(
             Counting(store, tell=requests.told).open(),
             requests.open(),
             watch.open(bus, _WRITES, lambda: batcher.waiting),
+            measured.watching(store, budgets, requests),
         ):
             yield
 
@@ -242,6 +244,7 @@ class Ledger:
     async def bury(self, delivery: Delivery) -> None:
         """Record the response of a job that no worker could take as failed, unless it has ended after all."""
         job = delivery.message
+        instruments.DEAD_LETTERS.add(1, dead(jobs("any")))
         if not isinstance(job, Job):
             log.error("a dead letter is no job", kind=job.kind)
             return

@@ -20,6 +20,7 @@ from pydantic_core import to_json
 from warren.errors import LedgerUnavailable, WarrenError
 from warren.outbound import Outbound, Reach, outbound
 from warren.sinks import Sink
+from warren.telemetry import instruments
 from warren_ledger import posting
 from warren_ledger.lines import Line, charged
 from warren_ledger.store import Store
@@ -53,6 +54,8 @@ class RequestLog:
         self._local = [sink for sink in sinks if sink.form in ("stdout", "file")]
         self._remote = {sink.name: sink for sink in sinks if sink.form not in ("stdout", "file")}
         self._content = frozenset(content)
+        self.kinds: dict[str, str] = {name: sink.form for name, sink in self._remote.items()}
+        """Of sinks that are posted to, by their names."""
         self._now = now
 
     async def told(self, number: int, ids: Sequence[str]) -> None:
@@ -107,7 +110,10 @@ class RequestLog:
                 continue  # another one was faster
             if sink is not None and await self._sent(out, sink, taken):
                 await self._entries.remove("outbox", entry.id)
-            elif not await self._again(taken):  # if there is no such sink here, another ledger may know it
+                continue
+            if sink is not None:
+                instruments.SINKS_FAILURES.add(1, sink.form)
+            if not await self._again(taken):  # if there is no such sink here, another ledger may know it
                 return
 
     async def _sent(self, out: Outbound, sink: Sink, entry: Entry) -> bool:

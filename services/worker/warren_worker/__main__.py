@@ -11,6 +11,7 @@ from warren.bus.rabbit import RabbitBus
 from warren.outbound import Reach
 from warren.reloading import Reloader
 from warren.settings import Complaint, drained, load, run
+from warren.telemetry import metrics
 from warren_worker.handler import working
 from warren_worker.sealing import sealer
 from warren_worker.settings import WorkerSettings
@@ -31,7 +32,10 @@ async def main(settings: WorkerSettings, stop: asyncio.Event) -> None:
         raise Complaint(f"--providers: there is no adapter for {', '.join(sorted(unknown))}")
     reloader = Reloader(read, configuration, lines)
     patience = Patience(settings.connect_timeout, settings.first_event_timeout, settings.idle_timeout)
-    async with RabbitBus.open(settings.amqp_url.get_secret_value(), name="warren-worker") as bus:
+    async with (
+        RabbitBus.open(settings.amqp_url.get_secret_value(), name="warren-worker") as bus,
+        metrics.told("warren-worker", bus.address, settings, "worker"),
+    ):
         taking = working(
             bus,
             configuration,

@@ -1,9 +1,9 @@
 """Calls to providers: each is made here, and what it took and used is written down, whatever became of it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from time import monotonic, time
+from time import time
 from typing import Any, Protocol
 
 import jsonschema_rs
@@ -22,6 +22,7 @@ from warren_worker.dialect import Call, Conversation, Counting, Reaching
 from warren_worker.media import inlined
 from warren_worker.note import Note, reported
 from warren_worker.provider import Endpoint
+from warren_worker.refusal import quoting
 from warren_worker.upstream import Upstream
 
 
@@ -103,6 +104,7 @@ class Calls:
                 with telemetry.span(f"chat {endpoint.model}", SpanKind.CLIENT, provider=endpoint.provider):
                     return await self._read(endpoint, conversation, call, assembler, audience, note)
             except WarrenError as failed:
+                failed.message = quoting.without(failed.message, _said(conversation))
                 note.error = failed
                 raise
             except asyncio.CancelledError:
@@ -111,7 +113,7 @@ class Calls:
             finally:
                 said = assembler.response["output"][note.said :]
                 self._write(note, assembler.usage, assembler.usage_source, assembler.response, said)
-                watch.over(self.made[-1], note.error)
+                watch.over(self.made[-1], note.error, note.gaps)
 
     async def count(self, endpoint: Endpoint, dialect: Counting, conversation: Conversation) -> int | None:
         """How many tokens the provider says that this is; None if it does not say."""
@@ -138,6 +140,7 @@ class Calls:
             try:
                 answer = await self._upstream.fetch(endpoint, path, body, self._deadline, heard=note.heard)
             except WarrenError as failed:
+                failed.message = quoting.without(failed.message, quoting.content([*body.values()]))
                 note.error = failed
                 raise
             finally:
@@ -158,8 +161,7 @@ class Calls:
         async with self._upstream.ask(endpoint, call, self._deadline, note.heard) as answer:
             audience.begin()
             async for batch in answer:
-                if note.first_event is None:
-                    note.first_event = monotonic()
+                note.came()
                 made: list[Event] = []
                 try:
                     for event in batch:
@@ -192,6 +194,12 @@ def _with_answer(conversation: Conversation, assembler: Assembler) -> Conversati
     request = {**conversation.request, "input": [*objects.items(conversation.request.get("input") or []), *said]}
     kept = {**conversation.kept, **assembler.kept}
     return Conversation(request, [*conversation.items, *said], conversation.upstream_previous, kept)
+
+
+def _said(conversation: Conversation) -> Iterator[str]:
+    """All that the model is told."""
+    yield from quoting.content(conversation.request.get("instructions"))
+    yield from quoting.content(conversation.items)
 
 
 def _likely(conversation: Conversation) -> int:

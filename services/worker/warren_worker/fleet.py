@@ -1,7 +1,7 @@
 """What this worker knows of all others, and they of it: who fails, who has what to do, what may be asked of whom."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from time import time
 from typing import Any, Protocol
@@ -20,6 +20,9 @@ from warren.routing import cooling
 from warren.routing.board import Board
 from warren.routing.meter import Meter
 from warren.routing.rules import Rules
+from warren.telemetry import instruments
+from warren.telemetry.measuring import OTHER, Gathered, coded
+from warren_worker import measured
 from warren_worker.permits import Permission, Permits
 
 log = structlog.get_logger("warren.worker")
@@ -34,9 +37,11 @@ class Watch:
     def __init__(self) -> None:
         self.call: UpstreamCall | None = None
         self.error: WarrenError | None = None
+        self.gaps: Gathered | None = None
+        """How long the pauses in its answer were, if somebody wants to know."""
 
-    def over(self, call: UpstreamCall, error: WarrenError | None) -> None:
-        self.call, self.error = call, error
+    def over(self, call: UpstreamCall, error: WarrenError | None, gaps: Gathered | None = None) -> None:
+        self.call, self.error, self.gaps = call, error, gaps
 
 
 class Calling(Protocol):
@@ -72,6 +77,7 @@ class Fleet:
         self.taking: Callable[[], tuple[str, ...]] = tuple
         """Tells the providers whose jobs this worker takes."""
         self._started_at = clock()
+        self._groups: dict[str, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.configure(config)
 
@@ -80,6 +86,7 @@ class Fleet:
         terms = cooling.terms(config.rules, config.deployments.values())
         self.board.configure(terms.get, by_checks=config.rules.health_check_routing)
         self.meter.window = config.rules.window
+        self._groups = {one.id: one.group for one in config.deployments.values()}
         self._limits = {
             deployment.id: limits
             for deployment in config.deployments.values()
@@ -103,8 +110,9 @@ class Fleet:
         """Hear of the others, and be heard, while open."""
         async with self._hearing.open():
             try:
-                async with beating(self._bus, self._pulse, clock=self._clock):
-                    yield
+                with instruments.SLOTS.told(lambda: [(self._slots,)]), instruments.COOLING.told(self._cooling):
+                    async with beating(self._bus, self._pulse, clock=self._clock):
+                        yield
             finally:
                 await self._flushed()
 
@@ -141,6 +149,7 @@ class Fleet:
         if call is None:
             self.meter.end(deployment, now, seconds=0.0, first_event=None, succeeded=False, sample=False)
             return
+        measured.called(call, watch.error, self._groups.get(deployment, OTHER), watch.gaps)
         usage = call.usage
         failed = isinstance(watch.error, UpstreamError)
         self.meter.end(
@@ -168,6 +177,8 @@ class Fleet:
         if not self.board.counts(failed):
             return
         cooldown = self.board.take(failed, self._clock())
+        if cooldown is not None:
+            instruments.COOLDOWNS.add(1, cooldown.deployment, coded(cooldown.code))
         self._spawn(self._tell(failed, cooldown))
 
     async def _tell(self, failed: Failed, cooldown: Cooldown | None) -> None:
@@ -182,6 +193,11 @@ class Fleet:
                 await self._bus.send(LEDGER_WRITE, cooldown)
             except WarrenError as error:
                 log.warning("a cooldown is not remembered", deployment=cooldown.deployment, error=error.code)
+
+    def _cooling(self) -> Iterator[tuple[float, str]]:
+        now = self._clock()
+        for deployment in self._groups:
+            yield float(self.board.cooling(deployment, now) > 0), deployment
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(coroutine)

@@ -27,6 +27,8 @@ from warren.pricing import kept
 from warren.reloading import Enact
 from warren.seal import Sealer
 from warren.settings import Complaint
+from warren.telemetry import instruments
+from warren.telemetry.measuring import OTHER
 from warren_worker.ask import answer
 from warren_worker.checks import Checks
 from warren_worker.claims import GRACE, claim
@@ -87,6 +89,7 @@ class Worker:
         self.fleet.taking = lambda: self.taking.providers
         self._checks = Checks(bus, upstream, self._places.find, self.taking.__contains__)
         self._large = asyncio.Semaphore(_LARGE)
+        self.draining = False
 
     def prepare(self, providers: list[str], config: Config) -> Enact:
         """Make ready for another configuration: what comes goes by it. Without `providers`, all that it has are taken.
@@ -116,12 +119,18 @@ class Worker:
             if handed == job.handed:
                 return None
         if self._relay.has_ended(job.response_id):
+            instruments.FENCED.add(1)
             return None
         ended = asyncio.Event()
         self._taken[job.response_id] = ended, job.handed
+        again = delivery.redelivered or job.again or job.handed is not None
+        if not again:
+            first = self._places.config.deployments.get(job.plan[0])
+            waited = max(0.0, time() - job.created_at)
+            instruments.QUEUE_WAIT.record(waited, OTHER if first is None else first.provider)
         try:
             with telemetry.span("run job", SpanKind.CONSUMER, delivery.headers, redelivered=delivery.redelivered):
-                await self._take(job, again=delivery.redelivered or job.again or job.handed is not None)
+                await self._take(job, again=again)
         finally:
             del self._taken[job.response_id]
             ended.set()
@@ -160,6 +169,10 @@ class Worker:
         """The broker is back."""
         self._relay.announce()
         self.fleet.restored()
+
+    def in_flight(self) -> list[tuple[float]]:
+        """How many jobs and questions were taken and not ended."""
+        return [(len(self._taken) + len(self._asks),)]
 
     async def flushed(self) -> None:
         """Wait until all that was written has left."""
@@ -263,6 +276,7 @@ class Worker:
     async def _leave(self, job: Job, stream: Stream) -> bool:
         """Whether this attempt may run, and from where on; if not, whoever waits is told the end, if there is one."""
         leave = await claim(self._bus, job, stream.attempt)
+        instruments.FENCED.add(int(leave.verdict != "run"))
         stream.sequence = leave.sequence
         if leave.verdict == "abandoned":
             # If an earlier attempt ended it, that outcome came first and stands.
@@ -303,8 +317,13 @@ async def working(
         checking = asyncio.create_task(worker.check())
         stack.push_async_callback(_ended, watch)
         stack.push_async_callback(_ended, checking)
+        stack.enter_context(instruments.IN_FLIGHT.told(worker.in_flight))
+        stack.enter_context(instruments.DRAINING.told(lambda: [(int(worker.draining),)]))
         await stack.enter_async_context(worker.taking.open(providers))
-        yield worker
+        try:
+            yield worker
+        finally:
+            worker.draining = True
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

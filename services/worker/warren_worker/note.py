@@ -8,6 +8,8 @@ from warren.contracts import UpstreamCall, Usage
 from warren.costs import Bill, Served, tools
 from warren.errors import WarrenError
 from warren.objects import Item
+from warren.telemetry.instruments import TIME_PER_OUTPUT_CHUNK
+from warren.telemetry.measuring import SWITCH, Gathered
 from warren_worker.provider import Endpoint
 
 _NOTHING = Bill(None)
@@ -18,7 +20,8 @@ class Note:
     """What is known of a call while it runs."""
 
     __slots__ = (
-        "_search_size", "clock", "endpoint", "error", "first_event", "request_id", "said", "started_at", "status",
+        "_latest", "_search_size", "clock", "endpoint", "error", "first_event", "gaps", "request_id", "said",
+        "started_at", "status",
     )  # fmt: skip
 
     def __init__(self, endpoint: Endpoint, request: Mapping[str, Any], said: int = 0) -> None:
@@ -28,10 +31,22 @@ class Note:
         self.started_at = time()
         self.clock = monotonic()
         self.first_event: float | None = None
+        self.gaps = Gathered(TIME_PER_OUTPUT_CHUNK) if SWITCH.on else None
+        """Pauses between what the network brought, if somebody wants to know."""
+        self._latest = 0.0
         self.status: int | None = None
         self.request_id: str | None = None
         self.error: WarrenError | None = None
         self._search_size = _search_size(request)
+
+    def came(self) -> None:
+        """Events of the answer have come."""
+        if self.first_event is None:
+            self.first_event = self._latest = monotonic()
+        elif self.gaps is not None:
+            now = monotonic()
+            self.gaps.add(now - self._latest)
+            self._latest = now
 
     def heard(self, status: int, request_id: str | None) -> None:
         self.status, self.request_id = status, request_id

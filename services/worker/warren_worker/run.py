@@ -23,9 +23,12 @@ from warren.errors import (
 )
 from warren.events import Event
 from warren.objects import Item
+from warren.routing.leg import Step
 from warren.routing.planning import Router, Wish
 from warren.routing.walk import Walk
 from warren.seal import Sealer
+from warren.telemetry import instruments
+from warren.telemetry.measuring import code
 from warren_worker import mocking
 from warren_worker.assembler import Assembler
 from warren_worker.conversation import room, since_compaction, tokens
@@ -132,6 +135,7 @@ class Run:
         """
         if not self.cancelled and self._assembler.response["status"] == "in_progress":
             self.cancelled = True
+            instruments.FENCED.add(int(superseded))
             self.stream.superseded = superseded
             if self._task is not None:
                 self._task.cancel()
@@ -158,8 +162,9 @@ class Run:
         if time() >= self.job.deadline:
             raise DeadlineExceeded("The request waited longer than it may.")
         walk = self._walk()
+        error: WarrenError | None = None
         while True:
-            step = walk.next(time())
+            step = self._next(walk, error)
             if self._used:
                 self._anew()
             if step.wait > 0:
@@ -178,12 +183,27 @@ class Run:
                 return await self._try(endpoint, walk.target.overrides)
             except Limited as full:
                 walk.unable(full, time())
-            except WarrenError as error:
+            except WarrenError as failed:
                 if self._seen:
                     raise
+                error = failed
                 called = len(self._calls.made) > made
                 status = self._calls.made[-1].status if called else None
                 walk.failed(error, time(), status=status, called=called)
+
+    def _next(self, walk: Walk, failed: WarrenError | None) -> Step:
+        """
+        Raises:
+            WarrenError: nobody is left to be asked.
+        """
+        group, retries, fallbacks = walk.group, walk.retries, walk.fallbacks
+        step = walk.next(time())
+        if walk.fallbacks > fallbacks:
+            why = walk.left_for
+            instruments.FALLBACKS.add(walk.fallbacks - fallbacks, group, None if why is None else code(why))
+        elif walk.retries > retries and failed is not None:
+            instruments.RETRIES.add(1, group, code(failed))
+        return step
 
     async def _hand_over(self, to: Deployment, walk: Walk) -> None:
         """Let another worker go on, if it is not for this one to ask this deployment.

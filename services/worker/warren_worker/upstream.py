@@ -17,6 +17,7 @@ from warren.errors import (
     UpstreamError,
     UpstreamTimeout,
     UpstreamUnreachable,
+    WarrenError,
 )
 from warren.objects import Item
 from warren.outbound import PUBLIC, Outbound, Reach, no_cookies, outbound
@@ -26,7 +27,7 @@ from warren_worker.fleet import Calling, Nobody
 from warren_worker.framing import Cutter, cutter
 from warren_worker.media import Fetch
 from warren_worker.provider import Endpoint
-from warren_worker.refusal import detail, inside
+from warren_worker.refusal import detail, inside, quoting
 from warren_worker.transport import Pieces, Transport
 
 _REFUSAL_SIZE = 64 * 1024
@@ -42,6 +43,19 @@ _REQUEST_IDS = (
     "nvcf-reqid",  # NVIDIA
     "x-debug-trace-id",  # Cohere
 )
+_KNOWN = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "transfer-encoding",
+        "user-agent",
+    }
+)
+"""Headers that hold nothing secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +167,9 @@ class Upstream:
             if response.headers.get("content-encoding", "identity") != "identity":
                 raise UpstreamError("The provider's answer is compressed, which nobody asked for.")
             yield response
+        except WarrenError as error:
+            error.message = quoting.without(error.message, _secrets(request.headers))
+            raise
         finally:
             await response.aclose()
 
@@ -254,6 +271,13 @@ def _without_stream(body: bytes) -> Exception:
     if b'"error"' in body and said:
         return inside(said)
     return UpstreamError("The provider answered without a stream.")
+
+
+def _secrets(headers: Mapping[str, str]) -> Iterator[str]:
+    """What a request is signed with, and all else that is sent to nobody but this provider."""
+    for name, value in headers.items():
+        if name not in _KNOWN:
+            yield value.rpartition(" ")[2]
 
 
 def _media_type(response: httpx.Response) -> str:

@@ -66,21 +66,32 @@ class Voice:
     def end(self, events: list[Event], response: Item, *, shown: bool) -> None:
         """The last that is said: these events, or the response itself."""
         if self._job.stream:
-            if self._stream.head is None:
-                self.open(200)
+            self._stream.head = self._head(200, response=response)
             self.say(events, shown=shown, last=Flag.LAST)
         elif self._stream.gateway:
             cost = self._calls.cost
-            self._stream.head = self._head(200, {} if cost is None else {"x-warren-response-cost": digits(cost)})
+            told = {} if cost is None else {"x-warren-response-cost": digits(cost)}
+            self._stream.head = self._head(200, told, response=response)
             self._stream.write(to_json(response, inf_nan_mode="null"), flags=Flag.LAST)
 
     def refuse(self, error: WarrenError) -> None:
         """The last that is said, where nothing was before: an HTTP error."""
         headers = {} if error.retry_after is None else {"retry-after": str(max(1, round(error.retry_after)))}
-        self._stream.head = self._head(error.status, headers)
+        self._stream.head = self._head(error.status, headers, error=error.code)
         self._stream.write(to_json(error.body()), flags=Flag.LAST)
 
-    def _head(self, status: int | None, headers: Mapping[str, str] | None = None) -> Head:
+    def _head(
+        self,
+        status: int | None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        error: str | None = None,
+        response: Item | None = None,
+    ) -> Head:
+        """`error`, or `response`: how it ended."""
+        usage = None if response is None else response.get("usage")
+        if response is not None and response.get("error") is not None:
+            error = response["error"].get("code")
         return Head(
             status=status,
             headers=dict(headers or {}),
@@ -92,6 +103,8 @@ class Voice:
             retries=0 if self._walk is None else self._walk.retries,
             fallbacks=0 if self._walk is None else self._walk.fallbacks,
             api_base=self._api_base,
+            error=error,
+            output_tokens=None if usage is None else usage.get("output_tokens"),
         )
 
 

@@ -4,13 +4,44 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Callable, Coroutine
-from typing import Any
+from time import monotonic
+from types import TracebackType
+from typing import Any, Self
 
 from warren.bus import MAX_MESSAGE, Delivery, Handler, Receiver
 from warren.contracts import Fault, Message, Undecodable, decode, encode
 from warren.errors import RequestTooLarge, WarrenError
+from warren.telemetry import instruments
+from warren.telemetry.measuring import SWITCH, code
 
 log = logging.getLogger("warren.bus")
+
+INBOX = "inbox."
+"""How the address of a process begins."""
+
+
+def place(address: str) -> str:
+    """An address as metrics have it: processes are not told apart."""
+    return "inbox" if address.startswith(INBOX) else address
+
+
+class Operation:
+    """A `send` or a `call`: what it takes while this is open."""
+
+    __slots__ = ("_began", "_name", "_to")
+
+    def __init__(self, name: str, to: str) -> None:
+        self._name = name
+        self._to = to
+
+    def __enter__(self) -> Self:
+        self._began = monotonic()
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _where: TracebackType | None) -> None:
+        if SWITCH.on:
+            failed = None if error is None else code(error)
+            instruments.OPERATION_DURATION.record(monotonic() - self._began, self._name, place(self._to), failed)
 
 
 def sized(message: Message) -> bytes:
@@ -27,23 +58,34 @@ def sized(message: Message) -> bytes:
 
 async def attempt(handler: Handler, delivery: Delivery, at: str, *, called: bool) -> tuple[bool, Message | None]:
     """Whether the message is dealt with, and the answer to it."""
+    began = monotonic()
+    failed: BaseException | None = None
+    instruments.CONSUMED.add(1, at)
+    if delivery.redelivered:
+        instruments.REDELIVERIES.add(1, at)
     try:
         return True, await handler(delivery)
     except asyncio.CancelledError as error:
+        failed = error
         if _cancelled():
             raise
         _report(at, error)
     except WarrenError as error:
+        failed = error
         if called:
             return True, Fault.of(error)
         _report(at, error)
     except Exception as error:  # noqa: BLE001 - whatever it is, the message must go back
+        failed = error
         _report(at, error)
+    finally:
+        instruments.PROCESS_DURATION.record(monotonic() - began, at, None if failed is None else code(failed))
     return False, None
 
 
 def receive(receiver: Receiver, body: bytes, at: str, *, called: bool) -> Message | None:
     """Show a message to a receiver. What fails is lost, as posts may be."""
+    instruments.CONSUMED.add(1, place(at))
     try:
         return receiver(decode(body))
     except Undecodable:

@@ -10,10 +10,11 @@ from aiormq.exceptions import DeliveryError, PublishError
 from pamqp.commands import Basic
 
 from warren.bus import MAX_MESSAGE
-from warren.bus._handling import log
+from warren.bus._handling import INBOX, log, place
 from warren.bus._rabbit_link import Held, Link, Trouble, cancellations
-from warren.bus._rabbit_topology import INBOX, Topology
+from warren.bus._rabbit_topology import Topology
 from warren.errors import BusUnavailable, Overloaded, PublishUnknown, Unroutable
+from warren.telemetry import instruments
 
 AGAIN = "x-warren-again"
 """Header of a message that may have arrived before: the connection was lost before the broker's word on it."""
@@ -74,6 +75,7 @@ class Publisher:
                 properties.expiration = str(int(left * 1000))
             match await _publish(channel, exchange, key, body, properties, left):
                 case Fate.TAKEN:
+                    instruments.SENT.add(1, place(to))
                     return
                 case Fate.RETURNED if inbox:
                     raise Unroutable("Nobody is at that address.")

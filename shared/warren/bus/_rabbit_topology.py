@@ -13,7 +13,6 @@ from aiormq.exceptions import ChannelAccessRefused
 from warren.bus import DELIVERY_LIMIT, dead
 from warren.bus._handling import log
 
-INBOX = "inbox."
 INBOX_BYTES = 64 * 1024 * 1024
 _NEVER = 1_000_000
 """As a delivery limit. Brokers before 4.0 do not know -1, later ones take nothing for 20."""

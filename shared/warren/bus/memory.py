@@ -9,12 +9,10 @@ from math import inf
 
 from warren import ids
 from warren.bus import DELIVERY_LIMIT, LEDGER_WRITE, Delivery, Depth, Handler, Receiver, dead
-from warren.bus._handling import Crew, attempt, log, pause, receive, sized
+from warren.bus._handling import INBOX, Crew, Operation, attempt, log, pause, place, receive, sized
 from warren.contracts import Fault, Message, Undecodable, decode, encode
 from warren.errors import CallTimeout, Overloaded, RequestTooLarge, Unroutable
-from warren.telemetry import headers
-
-_INBOX = "inbox."
+from warren.telemetry import headers, instruments
 
 Reply = Callable[[bytes], None]
 
@@ -42,7 +40,8 @@ class MemoryBroker:
     @asynccontextmanager
     async def open(self, name: str = "") -> AsyncIterator["MemoryBus"]:
         """A bus of its own address, for one service."""
-        yield MemoryBus(self, f"{_INBOX}{ids.new(name or 'process')}")
+        with instruments.CONNECTED.told(lambda: [(1,)]):
+            yield MemoryBus(self, f"{INBOX}{ids.new(name or 'process')}")
 
     def queue(self, at: str) -> "Queue":
         queue = self._queues.get(at)
@@ -69,6 +68,7 @@ class Queue:
         if len(self._letters) >= self._length and self.depth().ready >= self._length:
             raise Overloaded("The queue is full.", retry_after=1)
         self._letters.append(letter)
+        instruments.SENT.add(1, self.at)
         self.deliver()
 
     def put_back(self, letter: Letter) -> None:
@@ -157,6 +157,7 @@ class Box:
         if not self._letters:
             asyncio.get_running_loop().call_soon(self._empty)
         self._letters.append(letter)
+        instruments.SENT.add(1, place(self._at))
 
     def _empty(self) -> None:
         letters = list(self._letters)
@@ -185,7 +186,8 @@ class MemoryBus:
         return True
 
     async def send(self, to: str, message: Message, *, timeout: float = 10.0) -> None:  # noqa: ARG002 - nothing to wait for
-        self._broker.queue(to).put(Letter(sized(message), headers()))
+        with Operation("send", to):
+            self._broker.queue(to).put(Letter(sized(message), headers()))
 
     @asynccontextmanager
     async def serve(self, at: str, handler: Handler, *, limit: int = 1) -> AsyncIterator[None]:
@@ -226,6 +228,10 @@ class MemoryBus:
             box.put(Letter(body, headers()))
 
     async def call(self, to: str, message: Message, *, timeout: float = 5.0) -> Message:
+        with Operation("call", to):
+            return await self._call(to, message, timeout)
+
+    async def _call(self, to: str, message: Message, timeout: float) -> Message:
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[bytes] = loop.create_future()
 
@@ -234,7 +240,7 @@ class MemoryBus:
                 answered.set_result(body)
 
         letter = Letter(sized(message), headers(), reply)
-        if to.startswith(_INBOX):
+        if to.startswith(INBOX):
             if to not in self._broker.boxes:
                 raise Unroutable("Nobody is at that address.")
             self._broker.boxes[to].put(letter)

@@ -20,14 +20,14 @@ from pamqp.commands import Basic
 
 from warren import ids
 from warren.bus import LEDGER_WRITE, Depth, Handler, Receiver
-from warren.bus._handling import receive, sized
+from warren.bus._handling import INBOX, Operation, receive, sized
 from warren.bus._rabbit_consumer import Consumer
 from warren.bus._rabbit_link import Held, Link, cancellations, settle
 from warren.bus._rabbit_publisher import Publisher
-from warren.bus._rabbit_topology import INBOX, Topology
+from warren.bus._rabbit_topology import Topology
 from warren.contracts import Fault, Message, Undecodable, decode, encode
 from warren.errors import BusUnavailable, CallTimeout, Unroutable, WarrenError
-from warren.telemetry import headers
+from warren.telemetry import headers, instruments
 
 _PERSISTENT = 2
 _PART = 1_000_000
@@ -113,6 +113,7 @@ class RabbitBus:
             for held in (bus._publisher.confirmed, bus._publisher.plain, bus._inbox):
                 await stack.enter_async_context(bus._holding(held))
             stack.callback(lambda: bus._restoring and bus._restoring.cancel())
+            stack.enter_context(instruments.CONNECTED.told(lambda: [(int(bus.connected),)]))
             yield bus
 
     @property
@@ -126,7 +127,8 @@ class RabbitBus:
 
     async def send(self, to: str, message: Message, *, timeout: float = 10.0) -> None:
         properties = Basic.Properties(delivery_mode=_PERSISTENT, headers=dict(headers()) or None)
-        await self._publisher.send(to, sized(message), properties, asyncio.get_running_loop().time() + timeout)
+        with Operation("send", to):
+            await self._publisher.send(to, sized(message), properties, asyncio.get_running_loop().time() + timeout)
 
     @asynccontextmanager
     async def serve(self, at: str, handler: Handler, *, limit: int = 1) -> AsyncIterator[None]:
@@ -146,11 +148,16 @@ class RabbitBus:
             self._receiver = self._restored = None
 
     async def post(self, to: str, message: Message) -> None:
+        instruments.SENT.add(1, "inbox")
         await self._publisher.drop(
             *self._topology.route(to), encode(message), Basic.Properties(headers=dict(headers()) or None)
         )
 
     async def call(self, to: str, message: Message, *, timeout: float = 5.0) -> Message:
+        with Operation("call", to):
+            return await self._call(to, message, timeout)
+
+    async def _call(self, to: str, message: Message, timeout: float) -> Message:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         body = sized(message)
@@ -179,6 +186,7 @@ class RabbitBus:
 
     async def tell(self, topic: str, message: Message) -> None:
         properties = Basic.Properties(headers=dict(headers()) or None)
+        instruments.SENT.add(1, "events")
         await self._publisher.drop(self._topology.events, topic, encode(message), properties)
 
     @asynccontextmanager

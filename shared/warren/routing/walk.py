@@ -46,6 +46,8 @@ class Walk:
         self._knobs = knobs
         self._wish = wish
         self._final: WarrenError | None = None
+        self.left_for: WarrenError | None = None
+        """Why the last group was left for another one."""
         self._told: WarrenError | None = None
         """What is told if nothing better comes: what became of the group that was asked for."""
         if walked is None:
@@ -143,6 +145,7 @@ class Walk:
         if not coming:
             self._final = self._told or self._leg.done
             return
+        self.left_for = self._leg.done
         self.target, *rest = coming
         group = self._router.known(self.target.model)
         self._ahead = tuple(rest)

@@ -14,7 +14,7 @@ from warren.bus import LEDGER_ASK, LEDGER_WRITE
 from warren.contracts import CancelBackground, Delete, Deleted, Fetch, Fetched, Tail, Tailed
 from warren.errors import IdempotencyKeyReused, InvalidRequest, NotFound
 from warren.requests import CreateResponse
-from warren_gateway import answering, idempotency, queries
+from warren_gateway import answering, idempotency, measured, queries
 from warren_gateway.admitting import admit, permit
 from warren_gateway.creating import Prepared, launch, prepare, read_body, reading, start
 from warren_gateway.gateway import REQUEST_ID, RESPONSE, Gateway, of
@@ -36,23 +36,32 @@ async def create(request: Request) -> Response:
     body = await read_body(request)
     made = await reading(partial(order, headers=request.headers), body)
     wanted = made.wanted
+    mode: measured.Mode = "background" if wanted.background else "stream" if wanted.stream else "json"
+    asked = measured.asked(request.scope, gateway.config, wanted.model, mode)
     permit(gateway, request, wanted.model, made.knobs)
     called = request.headers.get("x-request-id", "")
     called = called if REQUEST_ID.fullmatch(called) else ""
     prepared = await prepare(gateway, account, made, keyed=key is not None, request_id=called)
     prepared = await admit(gateway, request, wanted, prepared)
     request.scope[RESPONSE] = prepared.job.response_id
+    asked.provider = prepared.provider
     if prepared.job.detached:
-        return await _detached(request, gateway, wanted, prepared, key)
+        return await _detached(request, gateway, wanted, prepared, key, asked)
     with telemetry.span("POST /v1/responses", SpanKind.SERVER, response_id=prepared.job.response_id):
         flight = await launch(gateway, prepared)
+    asked.posted(flight)
     if prepared.job.stream:
         return await answering.stream(request, gateway.dispatch, flight, wanted.model)
     return await answering.whole(request, gateway.dispatch, flight, wanted.model)
 
 
 async def _detached(
-    request: Request, gateway: Gateway, wanted: CreateResponse, prepared: Prepared, key: str | None
+    request: Request,
+    gateway: Gateway,
+    wanted: CreateResponse,
+    prepared: Prepared,
+    key: str | None,
+    asked: measured.Asked,
 ) -> Response:
     """Start what runs whoever listens, or find what the same key has started, and show it."""
     job = prepared.job
@@ -62,6 +71,7 @@ async def _detached(
         opened = await start(gateway, prepared, background=background, key=key, fingerprint=fingerprint)
     if opened.verdict == "other":
         raise IdempotencyKeyReused("This Idempotency-Key was used for another request.", param="Idempotency-Key")
+    asked.posted()
     known = opened.verdict == "known"
     more = _REPLAYED if known else {}
     if background and not job.stream:
