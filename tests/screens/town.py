@@ -173,7 +173,7 @@ class Town:
             self._keys.append(made.json()["key"])
 
     async def ask(self) -> None:
-        """Somebody asks something, perhaps in a conversation that goes on; he may lose patience."""
+        """Somebody asks something, perhaps in a conversation that goes on; which may come to nothing."""
         key = self._random.choices(self._keys, (6, 4, 3, 1, 1))[0]
         model = self._random.choices(*zip(*WISHES, strict=True))[0]
         body: Json = {"model": model, "input": self._random.choice(QUESTIONS), "user": self._random.choice(PEOPLE)}
@@ -186,7 +186,7 @@ class Town:
         headers = {"authorization": f"Bearer {key}"}
         try:
             answer = await self._http.post("/v1/responses", json=body, headers=headers)
-        except httpx.TimeoutException:
+        except httpx.TransportError:
             return
         if answer.status_code == 200 and "stream" not in body and answer.json()["status"] == "completed":
             self._last[key] = answer.json()["id"]

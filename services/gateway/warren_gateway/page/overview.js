@@ -86,7 +86,7 @@ export function overview(main, _place, fail) {
       ]))),
       h('div', { class: 'pair' },
         h('div', { class: 'stack' },
-          panel('Processes', { note: `${living.length}` }, table('Processes', [['Process'], ['Version'], ['Load', 'n'], ['Up', 'n'], ['', 'wrap']],
+          panel('Processes', { note: `${living.length}` }, table('Processes', [['Process'], ['Version'], ['Load', 'n'], ['Up', 'n'], ['About', 'wrap']],
             [...living].sort((a, b) => a.service.localeCompare(b.service) || a.address.localeCompare(b.address)).map(process))),
           panel('Failed', { note: `by code, ${named()}` }, bars(errors, 'Nothing has failed.')),
           panel('Refused', { note: `before it became a response, ${named()}` }, bars(refusals, 'Nothing was refused.'))),
