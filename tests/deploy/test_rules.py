@@ -27,7 +27,7 @@ def test_every_alert_has_its_section_and_every_section_its_alert() -> None:
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
 def test_an_alert_says_what_is_wrong_and_where_to_read_on(rule: dict[str, object]) -> None:
     assert rule["labels"]["severity"] in ("page", "ticket")  # type: ignore[index]
-    assert rule["annotations"] == {  # type: ignore[comparison-overlap]
+    assert rule["annotations"] == {
         "summary": rule["annotations"]["summary"],  # type: ignore[index]
         "runbook_url": f"docs/operations.md#{str(rule['alert']).lower()}",
     }

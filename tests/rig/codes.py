@@ -29,8 +29,12 @@ def codes() -> set[str]:
 
 def by_status(least: int) -> set[str]:
     """Those whose errors have at least this status: by their class, or by the class of what is raised with them."""
-    kinds = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type)}
-    found = {kind.code for kind in kinds.values() if issubclass(kind, errors.WarrenError) and kind.status >= least}
+    kinds = {
+        name: kind
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, errors.WarrenError)
+    }
+    found = {kind.code for kind in kinds.values() if kind.status >= least}
     for call in (node for tree in _trees() for node in ast.walk(tree)):
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in kinds:
             given = {one.arg: one.value for one in call.keywords}
