@@ -22,8 +22,7 @@ class RabbitCluster:
 
     def __enter__(self) -> Self:
         for node in self.nodes:
-            node.start(wait=False)
-            node.ready(timeout=240)
+            node.start()
         running = self.nodes[0].ctl("eval", "length(rabbit_nodes:all_running()).")
         assert int(running) == len(self.nodes), "they have not found each other"
         return self

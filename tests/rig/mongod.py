@@ -73,7 +73,7 @@ class Mongod:
         if wait:
             self.ready()
 
-    def ready(self, timeout: float = 30) -> None:
+    def ready(self, timeout: float = 120) -> None:
         deadline = time.monotonic() + timeout
         while not self._answers():
             if self._process is None or self._process.poll() is not None or time.monotonic() > deadline:

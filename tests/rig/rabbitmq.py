@@ -91,7 +91,7 @@ class RabbitMQ:
         if wait:
             self.ready()
 
-    def ready(self, timeout: float = 60) -> None:
+    def ready(self, timeout: float = 240) -> None:
         """Wait until the broker answers the protocol header; it opens its port when it has booted."""
         deadline = time.monotonic() + timeout
         while not self._answers():
