@@ -51,13 +51,12 @@ CREATE TABLE IF NOT EXISTS response_items (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS response_items_of ON response_items (response_id);
 """
-_LATER = {
+_LATER: dict[str, dict[str, str]] = {
     "responses": {
         "background": "INTEGER", "conversation": "TEXT", "blob": "TEXT", "split": "INTEGER", "beside": "TEXT",
         **runs.COLUMNS,
     },
     "conversation_items": {"kept": "TEXT"},
-    "charges": charges.LATER,
     "costs": {"key": "TEXT", "end_user": "TEXT", "tags": "TEXT", "day": "TEXT", "uncounted": "INTEGER"},
     **charges.LATER,
 }  # fmt: skip
