@@ -138,6 +138,8 @@ class UpstreamCall(Contract):
     """Of when they are, as far as that is known, ISO 8601."""
     unpriced: tuple[str, ...] = ()
     """What was used that has no known price."""
+    lost: bool = False
+    """Whoever made it is gone and has not said what became of it: this is what another one knows."""
 
 
 def charge(calls: Sequence[UpstreamCall]) -> Decimal | None:
@@ -340,11 +342,32 @@ def _known(kind: type[NamedTuple]) -> BeforeValidator:
     return BeforeValidator(lambda value: value[:size] if isinstance(value, list) and len(value) > size else value)
 
 
+class Begun(Message):
+    """A call to a provider is about to be made. Should its worker die over it, whoever is told this records it: the
+    gateway that waits for the answer, or, of what runs detached, the ledger.
+    """
+
+    kind: Literal["begun"] = "begun"
+    response_id: str
+    account: str
+    attempt: str
+    worker: str
+    model: str
+    created_at: float
+    deadline: float
+    payer: Payer = Payer()
+    calls: tuple[UpstreamCall, ...]
+    """All of this attempt, the last one as it is recorded if nobody ever says what became of it: it has read what it
+    was asked, about, and said one token, which its lines tell the price of.
+    """
+
+
 class Chunks(Message):
     """All that a worker has ready for one gateway. Payload: the bytes of the parts, one after the other."""
 
     kind: Literal["chunks"] = "chunks"
     parts: tuple[Annotated[Part, _known(Part)], ...]
+    begun: tuple[Begun, ...] = ()
 
     def split(self) -> Iterator[tuple[Part, bytes]]:
         at = 0
@@ -496,6 +519,8 @@ class Recorded(Message):
     kind: Literal["recorded"] = "recorded"
     won: bool
     status: str
+    known: frozenset[str] = frozenset()
+    """Calls of the outcome of which something else is on record: who told of them first counts."""
 
 
 class Locate(Message):
@@ -1216,6 +1241,7 @@ class Pong(Message):
 
 AnyMessage = Annotated[
     Job
+    | Begun
     | Chunks
     | Resume
     | Claim

@@ -25,9 +25,15 @@ One = TypeVar("One", Outcome, Chunks)
 
 
 class Settles(Protocol):
-    """What an outcome means for its conversation, or for who pays."""
+    """What an outcome means for its conversation."""
 
     async def settle(self, outcome: Outcome, won: bool) -> None: ...
+
+
+class Charges(Protocol):
+    """What the calls of an outcome cost whom; of those that are `known` another one has told before."""
+
+    async def settle(self, outcome: Outcome, answer: Recorded) -> None: ...
 
 
 class Batcher:
@@ -35,7 +41,7 @@ class Batcher:
     away, all wait.
     """
 
-    def __init__(self, bus: Bus, store: Store, conversations: Settles, charging: Settles) -> None:
+    def __init__(self, bus: Bus, store: Store, conversations: Settles, charging: Charges) -> None:
         self._bus = bus
         self._store = store
         self._conversations = conversations
@@ -46,7 +52,7 @@ class Batcher:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, bus: Bus, store: Store, conversations: Settles, charging: Settles) -> AsyncIterator[Self]:
+    async def open(cls, bus: Bus, store: Store, conversations: Settles, charging: Charges) -> AsyncIterator[Self]:
         """A batcher that writes for as long as this is open."""
         batcher = cls(bus, store, conversations, charging)
         writing = asyncio.create_task(batcher._write())
@@ -131,7 +137,7 @@ class Batcher:
         """An outcome is answered when its conversation is as it makes it, and it is charged."""
         try:
             if outcome.payer.owes:
-                await until_up(lambda: self._charging.settle(outcome, answer.won))
+                await until_up(lambda: self._charging.settle(outcome, answer))
             if outcome.conversation is not None:
                 await until_up(lambda: self._conversations.settle(outcome, answer.won))
         except Exception as error:  # noqa: BLE001 - it goes back to its queue

@@ -7,7 +7,7 @@ it writes another one are written together.
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -75,28 +75,22 @@ class Budgets:
         await self._change(wanted.budget, partial(_reserved, asked=asked, wanted=wanted))
 
     async def unreserve(self, asked: Unreserve) -> Done:
-        change = partial(Book.released, response_id=asked.response_id, now=time.time(), final=True)
+        change = partial(Book.released, response_id=asked.response_id, now=time.time())
         for budget in asked.budgets:
             await self._change(budget, change)
         return Done()
 
-    async def settle(self, outcome: Outcome, won: bool) -> None:
-        """Charge what a response has cost, once, whoever says how it ended, and how often.
-
-        Who ends it for somebody that is gone does not know what that one has used; if he says so later, it counts.
+    async def settle(self, outcome: Outcome, won: bool, known: Collection[str] = ()) -> None:
+        """Charge every call once, whoever tells of it, and how often: those of the attempt that ended the response in
+        place of what is held for it, those of others beside. Of `known` ones somebody else has told before.
         """
-        id_, calls, now = outcome.response_id, outcome.calls, time.time()
-        if outcome.superseded or not (won or calls):
+        calls = [call for call in outcome.calls if call.call_id not in known]
+        if not (won or calls):
             return
         for budget in outcome.payer.budgets:
-            cost = _cost(budget, calls)
-            if not won:
-                change: Change = partial(Book.charged_late, response_id=id_, cost=cost, now=now)
-            elif calls:
-                change = partial(Book.settled, response_id=id_, cost=cost, now=now)
-            else:
-                change = partial(Book.released, response_id=id_, now=now, final=False)
-            await self._change(budget, change)
+            ours = tuple(call for call in calls if _pays(budget, call))
+            change = Book.settled if won else Book.beside
+            await self._change(budget, partial(change, response_id=outcome.response_id, calls=ours, now=time.time()))
 
     @asynccontextmanager
     async def lapsing(self) -> AsyncIterator[None]:
@@ -215,15 +209,7 @@ def _over(book: Book, wanted: Reservation, now: float) -> WarrenError:
     return error
 
 
-def _cost(budget: str, calls: Iterable[UpstreamCall]) -> Decimal | None:
-    """What these calls take from a budget; None if nobody knows."""
+def _pays(budget: str, call: UpstreamCall) -> bool:
+    """Whether a call is charged to this budget; to that of a deployment only its own are."""
     kind, _, name = budget.partition(":")
-    total = Decimal(0)
-    for call in calls:
-        if kind == "deployment" and call.deployment != name:
-            continue
-        if call.cost is not None:
-            total += call.cost
-        elif call.usage is not None:
-            return None
-    return total
+    return kind != "deployment" or call.deployment == name

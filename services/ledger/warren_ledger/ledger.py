@@ -15,6 +15,7 @@ from warren.bus import LEDGER_ASK, LEDGER_WRITE, Bus, Delivery, dead, jobs
 from warren.contracts import (
     AddItems,
     AddParty,
+    Begun,
     CancelBackground,
     ChangeParty,
     Checked,
@@ -79,6 +80,7 @@ from warren_ledger.conversations import Conversations
 from warren_ledger.counting import Counting
 from warren_ledger.ends import Ends
 from warren_ledger.lists import Lists
+from warren_ledger.losses import Losses
 from warren_ledger.parties import Parties
 from warren_ledger.patience import until_there, until_up
 from warren_ledger.permits import Permits
@@ -119,14 +121,16 @@ async def recording(
     async with Batcher.open(bus, store, conversations, charging) as batcher:
         ends = Ends(bus, store, batcher, window)
         runs = Detached(bus, store, ends, window)
+        calls = Losses(bus, store.entries, batcher)
         ledger = Ledger(
-            bus, store, batcher, runs, ends, conversations, Parties(bus, store, budgets), permits, charging, longest
+            bus, store, batcher, runs, ends, conversations, Parties(bus, store, budgets), permits, charging, calls, longest
         )
         async with (
             bus.serve(LEDGER_WRITE, ledger.write, limit=_WRITES),
             bus.serve(dead(jobs("any")), ledger.bury, limit=_DEAD),
             bus.serve(LEDGER_ASK, ledger.answer, limit=_ASKS),
             ends.reaping(),
+            calls.watching(),
             budgets.lapsing(),
             Counting(store, tell=requests.told).open(),
             requests.open(),
@@ -148,6 +152,7 @@ class Ledger:
         parties: Parties,
         permits: Permits,
         charging: Charging,
+        calls: Losses,
         longest: float,
     ) -> None:
         self._bus = bus
@@ -159,6 +164,7 @@ class Ledger:
         self._parties = parties
         self._permits = permits
         self._charging = charging
+        self._calls = calls
         self._lists = Lists(store, self._if_coming)
         self._reports = Reports(store)
         self._recall = Recall(store, self._if_coming)
@@ -174,6 +180,8 @@ class Ledger:
                     return await self._runs.claim(message)
                 case Outcome() | Claim() | Chunks():
                     return await self._batcher.add(message)
+                case Begun():
+                    return await until_up(lambda: self._calls.begin(message))
                 case Open():
                     return await self._runs.open(message, again=delivery.redelivered)
                 case CancelBackground():

@@ -1,28 +1,50 @@
 """What is written down of a call to a provider: what it took, what it used, and what that costs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import monotonic, time
 from typing import Any, Literal
 
 from warren.contracts import UpstreamCall, Usage
 from warren.costs import Bill, Served, tools
-from warren.errors import WarrenError
+from warren.errors import Cancelled, DeadlineExceeded, UpstreamTimeout, WarrenError
 from warren.objects import Item
 from warren_worker.provider import Endpoint
 
 _NOTHING = Bill(None)
 """What a call costs that nothing came of."""
+_GIVEN_UP = (Cancelled, DeadlineExceeded, UpstreamTimeout)
+"""How a call ends that the provider was still at, and that we did not wait for."""
+
+_REFUSED = 300
+
+Tell = Callable[[UpstreamCall], Awaitable[None]]
+"""Is told of a call that is about to be made, as it is recorded should nobody say what became of it."""
+
+
+async def nobody(_: UpstreamCall) -> None: ...
 
 
 class Note:
     """What is known of a call while it runs."""
 
     __slots__ = (
-        "_search_size", "clock", "endpoint", "error", "first_event", "request_id", "said", "started_at", "status",
+        "_search_size", "_tell", "_tier", "call_id", "clock", "endpoint", "error", "first_event", "read", "request_id",
+        "said", "sent", "started_at", "status",
     )  # fmt: skip
 
-    def __init__(self, endpoint: Endpoint, request: Mapping[str, Any], said: int = 0) -> None:
+    def __init__(
+        self,
+        call_id: str,
+        endpoint: Endpoint,
+        request: Mapping[str, Any],
+        read: int,
+        said: int = 0,
+        tell: Tell = nobody,
+    ) -> None:
+        self.call_id = call_id
         self.endpoint = endpoint
+        self.read = read
+        """Tokens that the provider is asked to read, about."""
         self.said = said
         """Items of the answer that were there before."""
         self.started_at = time()
@@ -31,30 +53,48 @@ class Note:
         self.status: int | None = None
         self.request_id: str | None = None
         self.error: WarrenError | None = None
+        self.sent = False
+        self._tell = tell
         self._search_size = _search_size(request)
+        self._tier = request.get("service_tier")
+
+    async def sending(self) -> None:
+        """The next that is done is to send it; of a call that is sent twice, too."""
+        if not self.sent:
+            await self._tell(self._begun())
+            self.sent = True
 
     def heard(self, status: int, request_id: str | None) -> None:
         self.status, self.request_id = status, request_id
 
+    @property
+    def given_up(self) -> bool:
+        """Whether the provider has the request, and may charge for it, though nobody waits for its answer."""
+        refused = self.status is not None and self.status >= _REFUSED
+        return self.sent and isinstance(self.error, _GIVEN_UP) and not refused
+
     def written(
-        self,
-        call_id: str,
-        usage: Usage | None,
-        source: Literal["reported", "estimated"],
-        answer: Item,
-        said: Sequence[Item],
+        self, usage: Usage | None, source: Literal["reported", "estimated"], answer: Item, said: Sequence[Item]
     ) -> UpstreamCall:
         """The record of the call, which is over; `said` are the items that it added to the answer."""
-        if self.first_event is None and (self.error is not None or usage is None):
+        if self.first_event is None and not self.given_up and (self.error is not None or usage is None):
             usage = None  # nothing came of it
         elif usage is not None and (hosted := tools.counted(said)):
             usage = usage.model_copy(update={"tools": {**hosted, **usage.tools}})
-        seconds, tier = monotonic() - self.clock, answer.get("service_tier")
+        return self._record(usage, source, answer.get("service_tier"), monotonic() - self.clock)
+
+    def _begun(self) -> UpstreamCall:
+        """One token of output, so that its price is told as well."""
+        return self._record(Usage(input_tokens=self.read, output_tokens=1), "estimated", self._tier, 0.0)
+
+    def _record(
+        self, usage: Usage | None, source: Literal["reported", "estimated"], tier: object, seconds: float
+    ) -> UpstreamCall:
         tier = tier if isinstance(tier, str) else None
         served = Served(self.started_at, seconds, tier, self._search_size)
         bill = _NOTHING if usage is None else self.endpoint.bill(usage, served)
         return UpstreamCall(
-            call_id=call_id,
+            call_id=self.call_id,
             deployment=self.endpoint.deployment,
             provider=self.endpoint.provider,
             model=self.endpoint.model,
