@@ -276,6 +276,8 @@ class Job(Message):
     blob: Blob | None = None
     payer: Payer = Payer()
     knobs: Knobs = Field(default_factory=Knobs)
+    barred: tuple[str, ...] = ()
+    """Deployments of fallbacks that have no budget for it."""
     walked: Walked | None = None
     """Where to go on, of a job that was handed over; None: at the beginning of the plan."""
 

@@ -1,6 +1,7 @@
 """The book of a budget, as arithmetic: nothing is held or charged twice, and nothing is lost."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -27,7 +28,7 @@ def holding(*ids: str, amount: object = 1, until: float = NOW + 60) -> Book:
     return book
 
 
-def cost(amount: object, **changes: object) -> list[UpstreamCall]:
+def cost(amount: object, **changes: Any) -> list[UpstreamCall]:
     """One call that costs so much; None if nobody knows."""
     return [call(cost=None if amount is None else Decimal(str(amount)), **changes)]
 
@@ -67,16 +68,16 @@ def test_what_is_released_is_free() -> None:
 
 def test_who_ended_it_for_another_did_not_know_what_that_one_had_used() -> None:
     book = holding("a").settled("a", [], NOW)
-    assert (book.held, book.spent) == (0, 0)
+    assert [book.held, book.spent] == [0, 0]
     made = cost(3)
-    late = book.beside("a", made, NOW)
+    late = book.beside(made, NOW)
     assert late.spent == 3
-    assert late.beside("a", made, NOW) == late
+    assert late.beside(made, NOW) == late
 
 
 def test_what_others_have_used_is_charged_beside_what_is_held() -> None:
-    book = holding("a", amount=4).beside("a", made := cost(3), NOW)
-    assert (book.spent, book.held) == (3, 4)
+    book = holding("a", amount=4).beside(made := cost(3), NOW)
+    assert [book.spent, book.held] == [3, 4]
     assert book.settled("a", cost(2), NOW).spent == 5
     assert book.settled("a", [*made, *cost(2)], NOW).spent == 5, "it told of that one before"
 
@@ -84,17 +85,17 @@ def test_what_others_have_used_is_charged_beside_what_is_held() -> None:
 def test_a_call_that_was_told_of_with_the_end_is_not_charged_again_beside_it() -> None:
     first, last = cost(1), cost(2)
     book = holding("a").settled("a", [*first, *last], NOW)
-    assert book.beside("a", first, NOW) == book
+    assert book.beside(first, NOW) == book
     lost = cost(1, lost=True)
     book = holding("a").settled("a", lost, NOW)
-    assert book.beside("a", lost, NOW) == book
+    assert book.beside(lost, NOW) == book
 
 
 def test_of_calls_that_are_charged_some_are_remembered_for_a_while() -> None:
     book = Book()
     for _ in range(300):
-        book = book.beside("a", cost(1), NOW)
-    assert (book.spent, len(book.charged)) == (300, 256)
+        book = book.beside(cost(1), NOW)
+    assert [book.spent, len(book.charged)] == [300, 256]
     assert book.at(NOW + 3601).charged == {}
 
 
@@ -166,7 +167,7 @@ def test_no_more_is_promised_than_there_is_and_each_is_charged_at_most_once(
                 book = book.settled(id_, cost(amount), now)
             case "late":
                 beside += 0 if id_ in late else amount
-                book = book.beside(id_, late.setdefault(id_, cost(amount)), now)
+                book = book.beside(late.setdefault(id_, cost(amount)), now)
                 continue
             case "release":
                 book = book.released(id_, now)

@@ -81,12 +81,12 @@ class Book(Contract):
         return book.model_copy(update={"holds": {**book.holds, response_id: hold}})
 
     def settled(self, response_id: str, calls: Sequence[UpstreamCall], now: float) -> "Book":
-        """With the cost of what ended a response in place of what it holds; if it is not known, that is what it cost."""
+        """With the cost of what ended a response in place of what it holds. If it is not known, it cost just that."""
         book = self.at(now)
         hold = book.holds.get(response_id)
         if hold is None and response_id not in book.lapsed:
             return book  # it came before
-        fresh = book._fresh(calls)
+        fresh = _fresh(book, calls)
         cost = charge(fresh)
         if cost is None:
             cost = _known(fresh) if hold is None else hold.amount
@@ -96,13 +96,13 @@ class Book(Contract):
             "lapsed": _without(book.lapsed, response_id),
         }
         told = [call for call in fresh if call.lost or call is not fresh[-1]]
-        return book.model_copy(update=changes)._remembering(told, now)
+        return _remembering(book.model_copy(update=changes), told, now)
 
-    def beside(self, response_id: str, calls: Sequence[UpstreamCall], now: float) -> "Book":
+    def beside(self, calls: Sequence[UpstreamCall], now: float) -> "Book":
         """With the cost of calls that did not end their response. What is held for that one stays."""
         book = self.at(now)
-        fresh = book._fresh(calls)
-        return book.model_copy(update={"spent": book.spent + _known(fresh)})._remembering(fresh, now)
+        fresh = _fresh(book, calls)
+        return _remembering(book.model_copy(update={"spent": book.spent + _known(fresh)}), fresh, now)
 
     def released(self, response_id: str, now: float) -> "Book":
         """Without what a response holds."""
@@ -111,12 +111,14 @@ class Book(Contract):
             return book
         return book.model_copy(update={"holds": _without(book.holds, response_id)})
 
-    def _fresh(self, calls: Sequence[UpstreamCall]) -> list[UpstreamCall]:
-        return [call for call in calls if call.call_id not in self.charged]
 
-    def _remembering(self, calls: Iterable[UpstreamCall], now: float) -> "Book":
-        made = dict.fromkeys((call.call_id for call in calls), now + _TOLD)
-        return self.model_copy(update={"charged": _newest(self.charged | made, _CHARGED)}) if made else self
+def _fresh(book: Book, calls: Sequence[UpstreamCall]) -> list[UpstreamCall]:
+    return [call for call in calls if call.call_id not in book.charged]
+
+
+def _remembering(book: Book, calls: Iterable[UpstreamCall], now: float) -> Book:
+    made = dict.fromkeys((call.call_id for call in calls), now + _TOLD)
+    return book.model_copy(update={"charged": _newest(book.charged | made, _CHARGED)}) if made else book
 
 
 def _known(calls: Iterable[UpstreamCall]) -> Decimal:

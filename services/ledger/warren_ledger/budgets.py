@@ -89,8 +89,11 @@ class Budgets:
             return
         for budget in outcome.payer.budgets:
             ours = tuple(call for call in calls if _pays(budget, call))
-            change = Book.settled if won else Book.beside
-            await self._change(budget, partial(change, response_id=outcome.response_id, calls=ours, now=time.time()))
+            if won:
+                change: Change = partial(Book.settled, response_id=outcome.response_id, calls=ours, now=time.time())
+            else:
+                change = partial(Book.beside, calls=ours, now=time.time())
+            await self._change(budget, change)
 
     @asynccontextmanager
     async def lapsing(self) -> AsyncIterator[None]:

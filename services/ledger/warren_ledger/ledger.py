@@ -121,10 +121,8 @@ async def recording(
     async with Batcher.open(bus, store, conversations, charging) as batcher:
         ends = Ends(bus, store, batcher, window)
         runs = Detached(bus, store, ends, window)
-        calls = Losses(bus, store.entries, batcher)
-        ledger = Ledger(
-            bus, store, batcher, runs, ends, conversations, Parties(bus, store, budgets), permits, charging, calls, longest
-        )
+        calls, parties = Losses(bus, store.entries, batcher), Parties(bus, store, budgets)
+        ledger = Ledger(bus, store, batcher, runs, ends, conversations, parties, permits, charging, calls, longest)
         async with (
             bus.serve(LEDGER_WRITE, ledger.write, limit=_WRITES),
             bus.serve(dead(jobs("any")), ledger.bury, limit=_DEAD),
@@ -191,11 +189,8 @@ class Ledger:
                     return Done()
                 case Delete():
                     return await self._delete(message)
-                case Cooldown():
-                    await until_up(lambda: self._standing.cool(message))
-                    return Done()
-                case Checked():
-                    await until_up(lambda: self._standing.check(message))
+                case Cooldown() | Checked():
+                    await until_up(lambda: self._standing.keep(message))
                     return Done()
                 case (
                     OpenConversation() | UpdateConversation() | DeleteConversation()

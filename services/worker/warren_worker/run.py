@@ -199,7 +199,7 @@ class Run:
     def _walk(self) -> Walk:
         job = self.job
         holder = job.held.deployment if job.held is not None else None
-        wish = Wish(tags=job.knobs.tags, stream=job.stream, holder=holder)
+        wish = Wish(tags=job.knobs.tags, stream=job.stream, holder=holder, barred=job.barred)
         model, now = self._request["model"], time()
         walk = Walk(self._router, model, job.knobs, wish, now, planned=job.plan, walked=job.walked)
         if job.knobs.mock_testing is not None and job.walked is None:

@@ -132,12 +132,12 @@ class _Body(httpx.AsyncByteStream):
             self._answer.close()
 
 
-async def _reused(_: aiohttp.ClientSession, told: SimpleNamespace, __: aiohttp.TraceConnectionReuseconnParams) -> None:
+async def _reused(_: aiohttp.ClientSession, told: SimpleNamespace, __: object) -> None:
     told.trace_request_ctx.reused = True
     await told.trace_request_ctx.connected()
 
 
-async def _connected(_: aiohttp.ClientSession, told: SimpleNamespace, __: aiohttp.TraceConnectionCreateEndParams) -> None:
+async def _connected(_: aiohttp.ClientSession, told: SimpleNamespace, __: object) -> None:
     await told.trace_request_ctx.connected()
 
 

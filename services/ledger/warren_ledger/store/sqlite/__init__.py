@@ -178,7 +178,9 @@ class SqliteStore:
         with self._file.writing():
             if self._file.now() > self._purged + _PURGE:
                 self._purge()
-            there = dict(filter(None, [self._keep_call(outcome, call) for outcome in outcomes for call in outcome.calls]))
+            there = dict(
+                filter(None, [self._keep_call(outcome, call) for outcome in outcomes for call in outcome.calls])
+            )
             answers = [self._record(outcome) for outcome in outcomes]
             self.charges.write(outcomes, answers)
         return [known(outcome, answer, there) for outcome, answer in zip(outcomes, answers, strict=True)]
