@@ -98,6 +98,14 @@ class Usage(Contract):
     """Served in a mode that is faster and costs more, which is no service tier."""
     stated: Decimal | None = None
     """What the provider says that this costs, in US dollars."""
+    pictures: "Usage | None" = None
+    """What the provider's tool that makes pictures has used besides, by a model with prices of its own."""
+
+
+def _known(kind: type[NamedTuple]) -> BeforeValidator:
+    """Blind to what newer senders add at the end of a tuple, too."""
+    size = len(kind._fields)
+    return BeforeValidator(lambda value: value[:size] if isinstance(value, list) and len(value) > size else value)
 
 
 class CostLine(NamedTuple):
@@ -130,7 +138,7 @@ class UpstreamCall(Contract):
     """That the provider named, or else the one that was asked for."""
     cost: Decimal | None = None
     """In US dollars; None is unknown, never free."""
-    cost_lines: tuple[CostLine, ...] = ()
+    cost_lines: tuple[Annotated[CostLine, _known(CostLine)], ...] = ()
     """What it is the sum of."""
     price_source: str | None = None
     """Whose prices these are: `config`, `provider`, or the name of a table of prices."""
@@ -336,12 +344,6 @@ class Part(NamedTuple):
     size: int
     flags: int = 0
     head: Head | None = None
-
-
-def _known(kind: type[NamedTuple]) -> BeforeValidator:
-    """Blind to what newer senders add at the end of a tuple, too."""
-    size = len(kind._fields)
-    return BeforeValidator(lambda value: value[:size] if isinstance(value, list) and len(value) > size else value)
 
 
 class Begun(Message):

@@ -28,7 +28,7 @@ class Note:
     """What is known of a call while it runs."""
 
     __slots__ = (
-        "_search_size", "_tell", "_tier", "call_id", "clock", "endpoint", "error", "first_event", "read", "request_id",
+        "_asked", "_search_size", "_tell", "call_id", "clock", "endpoint", "error", "first_event", "read", "request_id",
         "said", "sent", "started_at", "status",
     )  # fmt: skip
 
@@ -56,7 +56,7 @@ class Note:
         self.sent = False
         self._tell = tell
         self._search_size = _search_size(request)
-        self._tier = request.get("service_tier")
+        self._asked = request
 
     async def sending(self) -> None:
         """The next that is done is to send it; of a call that is sent twice, too."""
@@ -81,17 +81,19 @@ class Note:
             usage = None  # nothing came of it
         elif usage is not None and (hosted := tools.counted(said)):
             usage = usage.model_copy(update={"tools": {**hosted, **usage.tools}})
-        return self._record(usage, source, answer.get("service_tier"), monotonic() - self.clock)
+        return self._record(usage, source, answer, monotonic() - self.clock)
 
     def _begun(self) -> UpstreamCall:
         """One token of output, so that its price is told as well."""
-        return self._record(Usage(input_tokens=self.read, output_tokens=1), "estimated", self._tier, 0.0)
+        return self._record(Usage(input_tokens=self.read, output_tokens=1), "estimated", self._asked, 0.0)
 
     def _record(
-        self, usage: Usage | None, source: Literal["reported", "estimated"], tier: object, seconds: float
+        self, usage: Usage | None, source: Literal["reported", "estimated"], answer: Mapping[str, Any], seconds: float
     ) -> UpstreamCall:
+        tier = answer.get("service_tier")
         tier = tier if isinstance(tier, str) else None
-        served = Served(self.started_at, seconds, tier, self._search_size)
+        pictures = None if usage is None or usage.pictures is None else _picture_model(answer, self._asked)
+        served = Served(self.started_at, seconds, tier, self._search_size, pictures)
         bill = _NOTHING if usage is None else self.endpoint.bill(usage, served)
         return UpstreamCall(
             call_id=self.call_id,
@@ -123,6 +125,12 @@ def reported(usage: Any) -> Usage | None:
             reasoned = (usage.get("output_tokens_details") or {}).get("reasoning_tokens") or 0
             return Usage(input_tokens=read, cached_tokens=cached, output_tokens=written, reasoning_tokens=reasoned)
     return None
+
+
+def _picture_model(*said: Mapping[str, Any]) -> str | None:
+    """Whose pictures these are: an answer names the model, where a request leaves that to the provider."""
+    tools = (tool for one in said for tool in one.get("tools") or () if tool.get("type") == "image_generation")
+    return next((model for tool in tools if isinstance(model := tool.get("model"), str)), None)
 
 
 def _search_size(request: Mapping[str, Any]) -> str | None:
