@@ -418,9 +418,9 @@ def _grown(value: object, *, tuples: bool = False) -> object:
     """As a newer sender might write it: one more field in every object, one more place in every tuple of places."""
     match value:
         case dict():
-            free = ("headers", "states", "detail", "metadata", "where")  # free mappings hold what they hold
+            free = ("headers", "states", "detail", "metadata", "where", "tools")  # free mappings hold what they hold
             grown = {
-                key: inner if key in free else _grown(inner, tuples=key in ("parts", "wants"))
+                key: inner if key in free else _grown(inner, tuples=key in ("parts", "wants", "cost_lines"))
                 for key, inner in value.items()
             }
             return grown | {"new_field": {"deep": [1]}}
