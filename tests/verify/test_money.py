@@ -143,7 +143,7 @@ async def havoc(world: World, traffic: Traffic, done: Counter[str]) -> None:
 
 def _cut(broker: RabbitMQ, random: Random) -> int:
     """Close some connections on which messages are taken: those that are under way come again. Gives how many."""
-    with suppress(subprocess.TimeoutExpired):  # of a machine that is busy
+    with suppress(subprocess.TimeoutExpired, RuntimeError):  # the machine is busy, or somebody has just died
         rows = broker.ctl("list_connections", "pid", "client_properties").splitlines()
         pids = [row.split("\t")[0] for row in rows if " consumes" in row]
         for pid in random.sample(pids, len(pids) // 2):
