@@ -28,7 +28,8 @@ def test_who_has_no_fallbacks_stays_where_it_is() -> None:
 
 @pytest.mark.parametrize("kind", ["fallbacks", "context_window_fallbacks", "content_policy_fallbacks"])
 def test_fallbacks_of_every_kind_lead_on(kind: str) -> None:
-    assert reached("a", **{kind: [{"a": ["b"]}]}) == ["b"]
+    rules: dict[str, Any] = {kind: [{"a": ["b"]}]}
+    assert reached("a", None, **rules) == ["b"]
 
 
 def test_fallbacks_have_fallbacks_and_may_lead_back() -> None:
@@ -36,6 +37,6 @@ def test_fallbacks_have_fallbacks_and_may_lead_back() -> None:
 
 
 def test_what_a_request_says_stands_in_place_of_the_configuration() -> None:
-    rules: dict[str, Any] = {"fallbacks": [{"a": ["b"]}]}
-    assert reached("a", Knobs(disable_fallbacks=True), **rules) == []
-    assert reached("a", Knobs(fallbacks={"*": (Target(model="c"),)}), **rules) == ["c"]
+    rules = [{"a": ["b"]}]
+    assert reached("a", Knobs(disable_fallbacks=True), fallbacks=rules) == []
+    assert reached("a", Knobs(fallbacks={"*": (Target(model="c"),)}), fallbacks=rules) == ["c"]

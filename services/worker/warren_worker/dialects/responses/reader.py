@@ -153,7 +153,7 @@ def _usage(usage: Item, of_tools: Any) -> Iterator[Tokens]:
 
 def _searches(usage: Any) -> dict[str, int]:
     """Those that are charged, if OpenAI says so: not to have to count what was done."""
-    times = _object(usage).get("num_requests")
+    times: Any = _object(usage).get("num_requests")
     return {WEB_SEARCH: int(times)} if plausible(times) else {}
 
 
@@ -163,7 +163,7 @@ def _pictures(usage: Any) -> Usage | None:
         return None
     read, written = _object(usage.get("input_tokens_details")), _object(usage.get("output_tokens_details"))
     cached = _object(usage.get("cached_tokens_details"))
-    counts = {
+    counts: Item = {
         "input_tokens": usage.get("input_tokens"),
         "input_image_tokens": read.get("image_tokens"),
         "cached_tokens": usage.get("cached_tokens"),
