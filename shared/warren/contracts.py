@@ -98,6 +98,14 @@ class Usage(Contract):
     """Served in a mode that is faster and costs more, which is no service tier."""
     stated: Decimal | None = None
     """What the provider says that this costs, in US dollars."""
+    pictures: "Usage | None" = None
+    """What the provider's tool that makes pictures has used besides, by a model with prices of its own."""
+
+
+def _known(kind: type[NamedTuple]) -> BeforeValidator:
+    """Blind to what newer senders add at the end of a tuple, too."""
+    size = len(kind._fields)
+    return BeforeValidator(lambda value: value[:size] if isinstance(value, list) and len(value) > size else value)
 
 
 class CostLine(NamedTuple):
@@ -147,10 +155,14 @@ class UpstreamCall(Price):
     """That the provider named, or else the one that was asked for."""
     search_size: str | None = None
     """The `search_context_size` that was asked for."""
+    picture_model: str | None = None
+    """Which model the provider's tool that makes pictures has used, if it says what that took."""
     region: str | None = None
     """Where it was served, of a deployment whose prices depend on that."""
     original: Price | None = None
     """What was written down first, of a call that was priced again."""
+    lost: bool = False
+    """Whoever made it is gone and has not said what became of it: this is what another one knows."""
 
     def priced(self, price: Price) -> Self:
         """The same call, as it was priced later."""
@@ -294,6 +306,8 @@ class Job(Message):
     blob: Blob | None = None
     payer: Payer = Payer()
     knobs: Knobs = Field(default_factory=Knobs)
+    barred: tuple[str, ...] = ()
+    """Deployments of fallbacks that have no budget for it."""
     walked: Walked | None = None
     """Where to go on, of a job that was handed over; None: at the beginning of the plan."""
     called: str = ""
@@ -362,10 +376,24 @@ class Part(NamedTuple):
     head: Head | None = None
 
 
-def _known(kind: type[NamedTuple]) -> BeforeValidator:
-    """Blind to what newer senders add at the end of a tuple, too."""
-    size = len(kind._fields)
-    return BeforeValidator(lambda value: value[:size] if isinstance(value, list) and len(value) > size else value)
+class Begun(Message):
+    """A call to a provider is about to be made. Should its worker die over it, whoever is told this records it: the
+    gateway that waits for the answer, or, of what runs detached, the ledger.
+    """
+
+    kind: Literal["begun"] = "begun"
+    response_id: str
+    account: str
+    attempt: str
+    worker: str
+    model: str
+    created_at: float
+    deadline: float
+    payer: Payer = Payer()
+    calls: tuple[UpstreamCall, ...]
+    """All of this attempt, the last one as it is recorded if nobody ever says what became of it: it has read what it
+    was asked, about, and said one token, which its lines tell the price of.
+    """
 
 
 class Chunks(Message):
@@ -373,6 +401,7 @@ class Chunks(Message):
 
     kind: Literal["chunks"] = "chunks"
     parts: tuple[Annotated[Part, _known(Part)], ...]
+    begun: tuple[Begun, ...] = ()
 
     def split(self) -> Iterator[tuple[Part, bytes]]:
         at = 0
@@ -529,6 +558,8 @@ class Recorded(Message):
     kind: Literal["recorded"] = "recorded"
     won: bool
     status: str
+    known: frozenset[str] = frozenset()
+    """Calls of the outcome of which something else is on record: who told of them first counts."""
 
 
 class Locate(Message):
@@ -1361,6 +1392,7 @@ class Pong(Message):
 
 AnyMessage = Annotated[
     Job
+    | Begun
     | Chunks
     | Resume
     | Claim

@@ -19,6 +19,7 @@ from warren.contracts import (
     AddParty,
     AnyMessage,
     Ask,
+    Begun,
     Blob,
     Calls,
     CallsOf,
@@ -78,6 +79,7 @@ from warren.contracts import (
     Part,
     Party,
     PartyState,
+    Payer,
     Permit,
     Permitted,
     Ping,
@@ -398,6 +400,34 @@ MESSAGES: list[Message] = [
     ),
     Permitted(granted=False, seconds=60.0, retry_after=2.5),
     Release(permit_id="permit_1", deployment="gpt-5-0123456789ab", tokens=345),
+    Begun(
+        response_id=ID,
+        account="acme",
+        attempt=ATTEMPT,
+        worker="inbox.worker_1",
+        model="gpt-5",
+        created_at=1763000000.25,
+        deadline=1763000600.25,
+        payer=Payer(key="key_1", end_user="alice", tags=("a",), budgets=("key:key_1",)),
+        calls=(
+            UpstreamCall(
+                call_id=f"{ATTEMPT}.1",
+                deployment="gpt-5-0123456789ab",
+                provider="openai",
+                model="gpt-5",
+                started_at=1763000000.5,
+                seconds=0.0,
+                usage=Usage(input_tokens=9, output_tokens=1),
+                usage_source="estimated",
+                cost=Decimal("0.00002125"),
+                cost_lines=(
+                    CostLine("input", Decimal(9), Decimal("0.00000125")),
+                    CostLine("output", Decimal(1), Decimal("0.00001")),
+                ),
+                price_source="config",
+            ),
+        ),
+    ),
 ]
 
 
@@ -451,7 +481,7 @@ def _grown(value: object, *, tuples: bool = False) -> object:
                 "refused",
             )  # fmt: skip  # free mappings hold what they hold
             grown = {
-                key: inner if key in free else _grown(inner, tuples=key in ("parts", "wants"))
+                key: inner if key in free else _grown(inner, tuples=key in ("parts", "wants", "cost_lines"))
                 for key, inner in value.items()
             }
             return grown | {"new_field": {"deep": [1]}}

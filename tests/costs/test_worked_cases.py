@@ -340,6 +340,24 @@ def test_what_has_no_price_is_named_and_never_free(case: tuple[Any, ...]) -> Non
     assert (made.amount, made.unpriced) == (None, named)
 
 
+def test_pictures_that_a_tool_made_cost_what_the_model_costs_that_made_them() -> None:
+    pictures = used(60, 1056, input_image_tokens=10, output_image_tokens=1056)
+    usage = used(100, 10, tools={"image_generation": 1, "web_search": 1}, pictures=pictures)
+    made = prices().bill(deployment(GPT), usage, Served(at=MONDAY_NOON, picture_model="gpt-image-1"))
+    per_million = [(100, "1.25"), (10, "10"), (1, "10000"), (50, "5"), (10, "10"), (1056, "40")]
+    assert made.amount == sum(count * Decimal(rate) for count, rate in per_million) / 1_000_000
+    assert [line.what for line in made.lines][3:] == [
+        "image_generation input", "image_generation input_image", "image_generation output_image",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("model", [None, "nobody-knows"])
+def test_pictures_of_a_model_that_nobody_names_or_knows_are_never_free(model: str | None) -> None:
+    usage = used(100, 10, tools={"image_generation": 1}, pictures=used(60, 1056))
+    made = prices().bill(deployment(GPT), usage, Served(at=MONDAY_NOON, picture_model=model))
+    assert (made.amount, made.unpriced) == (None, ("image_generation",))
+
+
 def test_a_bill_says_whose_prices_of_when_it_is_made_of() -> None:
     def said(model: str, usage: Usage, **params: Any) -> tuple[str | None, str | None]:
         made = prices().bill(deployment(model, **params), usage, Served(at=MONDAY_NOON))

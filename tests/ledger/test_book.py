@@ -1,12 +1,14 @@
 """The book of a budget, as arithmetic: nothing is held or charged twice, and nothing is lost."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warren.contracts import Reservation
+from tests.ledger.making import call
+from warren.contracts import Reservation, UpstreamCall
 from warren.durations import renewed
 from warren_ledger.book import REMEMBERED, Book
 
@@ -27,11 +29,16 @@ def holding(*ids: str, amount: object = 1, until: float = NOW + 60) -> Book:
     return book
 
 
+def cost(amount: object, **changes: Any) -> list[UpstreamCall]:
+    """One call that costs so much; None if nobody knows."""
+    return [call(cost=None if amount is None else Decimal(str(amount)), **changes)]
+
+
 def test_what_is_held_counts_as_spent_until_it_is_known_what_it_was() -> None:
     book = holding("a", "b", amount=4)
     assert [book.spent, book.held] == [Decimal(0), Decimal(8)]
     assert book.reserved("c", wanted(3), NOW + 60, NOW) is None
-    settled = book.settled("a", Decimal("0.5"), NOW)
+    settled = book.settled("a", cost("0.5"), NOW)
     assert (settled.spent, settled.held) == (Decimal("0.5"), Decimal(4))
     assert settled.reserved("c", wanted(3), NOW + 60, NOW) is not None
 
@@ -39,33 +46,58 @@ def test_what_is_held_counts_as_spent_until_it_is_known_what_it_was() -> None:
 def test_a_response_holds_once_and_is_charged_once() -> None:
     book = holding("a", "a")
     assert book.held == 1
-    once = book.settled("a", Decimal(2), NOW)
-    assert once.settled("a", Decimal(2), NOW) == once
-    assert once.released("a", NOW, final=False) == once
-    assert once.charged_late("a", Decimal(2), NOW) == once
+    made = cost(2)
+    once = book.settled("a", made, NOW)
+    assert once.settled("a", made, NOW) == once
+    assert once.released("a", NOW) == once
 
 
 def test_a_cost_that_nobody_knows_is_what_was_held() -> None:
-    assert holding("a", amount=4).settled("a", None, NOW).spent == 4
+    assert holding("a", amount=4).settled("a", cost(None), NOW).spent == 4
 
 
 def test_a_used_up_budget_takes_nothing_that_is_free_either() -> None:
-    book = holding("a").settled("a", Decimal(10), NOW)
+    book = holding("a").settled("a", cost(10), NOW)
     assert book.reserved("b", wanted(0), NOW + 60, NOW) is None
 
 
 def test_what_is_released_is_free() -> None:
-    book = holding("a").released("a", NOW, final=True)
+    book = holding("a").released("a", NOW)
     assert (book.held, book.spent, len(book.lapsed)) == (Decimal(0), Decimal(0), 0)
-    assert book.charged_late("a", Decimal(1), NOW) == book
+    assert book.settled("a", cost(1), NOW) == book
 
 
 def test_who_ended_it_for_another_did_not_know_what_that_one_had_used() -> None:
-    book = holding("a").released("a", NOW, final=False)
-    assert book.held == 0
-    late = book.charged_late("a", Decimal(3), NOW)
+    book = holding("a").settled("a", [], NOW)
+    assert [book.held, book.spent] == [0, 0]
+    made = cost(3)
+    late = book.beside(made, NOW)
     assert late.spent == 3
-    assert late.charged_late("a", Decimal(3), NOW) == late
+    assert late.beside(made, NOW) == late
+
+
+def test_what_others_have_used_is_charged_beside_what_is_held() -> None:
+    book = holding("a", amount=4).beside(made := cost(3), NOW)
+    assert [book.spent, book.held] == [3, 4]
+    assert book.settled("a", cost(2), NOW).spent == 5
+    assert book.settled("a", [*made, *cost(2)], NOW).spent == 5, "it told of that one before"
+
+
+def test_a_call_that_was_told_of_with_the_end_is_not_charged_again_beside_it() -> None:
+    first, last = cost(1), cost(2)
+    book = holding("a").settled("a", [*first, *last], NOW)
+    assert book.beside(first, NOW) == book
+    lost = cost(1, lost=True)
+    book = holding("a").settled("a", lost, NOW)
+    assert book.beside(lost, NOW) == book
+
+
+def test_of_calls_that_are_charged_some_are_remembered_for_a_while() -> None:
+    book = Book()
+    for _ in range(300):
+        book = book.beside(cost(1), NOW)
+    assert [book.spent, len(book.charged)] == [300, 256]
+    assert book.at(NOW + 3601).charged == {}
 
 
 def test_what_nothing_came_of_lapses_and_is_charged_if_something_comes_all_the_same() -> None:
@@ -73,9 +105,9 @@ def test_what_nothing_came_of_lapses_and_is_charged_if_something_comes_all_the_s
     assert book.due == NOW + 60
     lapsed = book.at(NOW + 60)
     assert (lapsed.held, lapsed.due) == (Decimal(0), None)
-    late = lapsed.settled("a", Decimal(2), NOW + 100)
+    late = lapsed.settled("a", made := cost(2), NOW + 100)
     assert late.spent == 2
-    assert late.settled("a", Decimal(2), NOW + 100) == late
+    assert late.settled("a", made, NOW + 100) == late
     assert late.at(NOW + 61 + REMEMBERED).lapsed == {}
 
 
@@ -83,7 +115,7 @@ def test_a_period_begins_anew() -> None:
     book = Book().reserved("a", wanted(1, duration="1h"), NOW + 60, NOW)
     assert book is not None
     assert book.resets_at is not None
-    spent = book.settled("a", Decimal(10), NOW)
+    spent = book.settled("a", cost(10), NOW)
     assert spent.reserved("b", wanted(1, duration="1h"), NOW + 60, NOW) is None
     fresh = spent.reserved("b", wanted(1, duration="1h"), book.resets_at + 60, book.resets_at)
     assert fresh is not None
@@ -91,7 +123,7 @@ def test_a_period_begins_anew() -> None:
 
 
 def test_another_duration_keeps_what_was_spent() -> None:
-    book = holding("a").settled("a", Decimal(2), NOW)
+    book = holding("a").settled("a", cost(2), NOW)
     changed = book.reserved("b", wanted(1, duration="1d"), NOW + 60, NOW)
     assert changed is not None
     assert (changed.spent, changed.duration) == (Decimal(2), "1d")
@@ -122,6 +154,8 @@ def test_no_more_is_promised_than_there_is_and_each_is_charged_at_most_once(
     book, now, limit = Book(), NOW, Decimal(10)
     charged: dict[str, Decimal] = {}
     ended: set[str] = set()
+    late: dict[str, list[UpstreamCall]] = {}
+    beside = Decimal(0)
     for step, id_, amount in steps:
         now += 1 if step == "tick" else 0
         before = book
@@ -131,17 +165,19 @@ def test_no_more_is_promised_than_there_is_and_each_is_charged_at_most_once(
                 if book is not before:
                     assert book.spent + book.held <= limit or book.held <= before.at(now).held
             case "settle":
-                book = book.settled(id_, amount, now)
+                book = book.settled(id_, cost(amount), now)
             case "late":
-                book = book.charged_late(id_, amount, now)
+                beside += 0 if id_ in late else amount
+                book = book.beside(late.setdefault(id_, cost(amount)), now)
+                continue
             case "release":
-                book = book.released(id_, now, final=False)
+                book = book.released(id_, now)
         if book.spent != before.spent:
             assert id_ not in charged
             charged[id_] = book.spent - before.spent
             ended.add(id_)
         assert Book.model_validate(book.model_dump()) == book
-    assert book.spent == sum(charged.values())
+    assert book.spent == sum(charged.values()) + beside
 
 
 @pytest.mark.parametrize("amount", ["0.000000001", "1e-12", "123456789012345.123456789"])

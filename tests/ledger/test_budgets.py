@@ -97,7 +97,8 @@ async def test_the_figures_of_what_is_everybodys_are_told_to_nobody(budgets: Bud
 async def test_a_response_is_charged_once_however_often_its_outcome_comes(budgets: Budgets) -> None:
     id_ = fresh()
     await budgets.reserve(reserve(KEY, id_=id_))
-    await asyncio.gather(*(budgets.settle(ended(id_, "0.25", "0.5"), won=True) for _ in range(5)))
+    told = ended(id_, "0.25", "0.5")
+    await asyncio.gather(*(budgets.settle(told, won=True) for _ in range(5)))
     assert await figures(budgets) == (Decimal("0.75"), 0)
 
 
@@ -124,12 +125,22 @@ async def test_a_call_that_used_nothing_costs_nothing(budgets: Budgets) -> None:
     assert await figures(budgets) == (0, 0)
 
 
-async def test_a_superseded_attempt_leaves_it_to_its_successor(budgets: Budgets) -> None:
+async def test_a_superseded_attempt_leaves_the_end_to_its_successor_and_is_paid(budgets: Budgets) -> None:
     id_ = fresh()
     await budgets.reserve(reserve(KEY, id_=id_))
-    await budgets.settle(ended(id_, "0.25").model_copy(update={"superseded": True}), won=False)
-    assert await figures(budgets) == (0, 1)
+    superseded = ended(id_, "0.25").model_copy(update={"superseded": True})
+    for _ in range(2):
+        await budgets.settle(superseded, won=False)
+    assert await figures(budgets) == (Decimal("0.25"), 1)
     await budgets.settle(ended(id_, "0.5"), won=True)
+    assert await figures(budgets) == (Decimal("0.75"), 0)
+
+
+async def test_a_call_of_which_another_one_has_told_is_not_charged_again(budgets: Budgets) -> None:
+    id_ = fresh()
+    await budgets.reserve(reserve(KEY, id_=id_))
+    told = ended(id_, "0.25", "0.5")
+    await budgets.settle(told, won=True, known={told.calls[0].call_id})
     assert await figures(budgets) == (Decimal("0.5"), 0)
 
 
@@ -138,8 +149,9 @@ async def test_what_the_dead_had_used_counts_when_it_comes(budgets: Budgets) -> 
     await budgets.reserve(reserve(KEY, id_=id_))
     await budgets.settle(ended(id_, status="failed"), won=True)
     assert await figures(budgets) == (0, 0)
+    late = ended(id_, "0.5", status="cancelled")
     for _ in range(2):
-        await budgets.settle(ended(id_, "0.5", status="cancelled"), won=False)
+        await budgets.settle(late, won=False)
     assert await figures(budgets) == (Decimal("0.5"), 0)
 
 
@@ -196,7 +208,7 @@ async def test_the_record_of_a_response_is_what_charges_it(store: Store, budgets
         await bus.call(LEDGER_WRITE, ended(won, "7", attempt="another"))
         await bus.call(LEDGER_WRITE, ended(lost, status="failed"))
         await bus.call(LEDGER_WRITE, outcome(free, calls=(call(),)))
-        assert await figures(budgets) == (Decimal("0.25"), 0)
+        assert await figures(budgets) == (Decimal("7.25"), 0), "as in the reports: both were paid for"
         with pytest.raises(WarrenError) as refused:
             await bus.call(LEDGER_ASK, reserve(KEY, amount=Decimal(10)))
         assert (refused.value.status, refused.value.code) == (429, "insufficient_quota")

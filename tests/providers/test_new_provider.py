@@ -63,7 +63,7 @@ async def answered(params: dict[str, Any], environ: dict[str, str], **request: A
     assert file.reports == ()
     (deployment,) = file.deployments.values()
     asked = {"model": "m", "input": "Pretty Polly", **request}
-    assembler = Assembler(objects.blank(asked, response_id="resp_1", created_at=0), request=asked, prompt=1)
+    assembler = Assembler(objects.blank(asked, response_id="resp_1", created_at=0), request=asked)
     async with connect(Patience(), 1) as upstream:
         calls = Calls(upstream, "attempt", time() + 20)
         await calls.ask(endpoint(deployment, environ), Conversation(asked, objects.items(asked["input"])), assembler)

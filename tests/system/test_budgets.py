@@ -34,7 +34,13 @@ def config(url: str) -> Json:
          "model_info": {"id": "poor"}},
         {"model_name": "either", "litellm_params": {**unknown, **CENT_A_TOKEN, "order": 2},
          "model_info": {"id": "rich"}},
+        {"model_name": "cheap", "litellm_params": {**unknown, "model": "openai/status-500-999", "num_retries": 0,
+                                                   "input_cost_per_token": 0, "output_cost_per_token": 0.0001}},
+        {"model_name": "frugal", "litellm_params": {**unknown, "model": "openai/status-500-999", "num_retries": 0,
+                                                    "input_cost_per_token": 0, "output_cost_per_token": 0.0001}},
+        {"model_name": "spent", "litellm_params": {**bounded, "model": "openai/words-3", "max_budget": 0.5}},
     ]  # fmt: skip
+    made["router_settings"] = {"fallbacks": [{"cheap": ["words-20"]}, {"frugal": ["spent"]}]}
     return made
 
 
@@ -119,6 +125,21 @@ async def test_what_failed_costs_nothing(world: World) -> None:
         assert (await world.ask(key, model="status-500-999")).status_code == 502
     assert await world.figures(key) == (0, 0)
     assert code(await world.ask(key)) == OK
+
+
+async def test_what_is_held_is_enough_for_a_dearer_fallback(world: World) -> None:
+    key = await world.manager.key(max_budget=1.5)
+    assert code(await world.ask(key, model="cheap")) == OK
+    spent, held = await world.figures(key)
+    assert spent == pytest.approx(0.2)
+    assert held == 0
+    poor = await world.manager.key(max_budget=0.5)
+    assert code(await world.ask(poor, model="cheap")) == USED_UP, "its own price is a cent for all that it may say"
+
+
+async def test_nobody_falls_back_to_a_deployment_whose_budget_is_used_up(world: World) -> None:
+    answer = await world.ask(await world.manager.key(max_budget=5), model="frugal")
+    assert answer.status_code == 502, "that is what became of the first"
 
 
 async def test_what_is_refused_holds_nothing(world: World) -> None:

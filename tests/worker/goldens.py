@@ -42,7 +42,7 @@ def conversation(case: Item) -> Conversation:
 
 def stream_of(dialect: Dialect, events: list[Any]) -> tuple[Assembler, list[Item], WarrenError | None]:
     """What is made of an answer of these events, as it is sent."""
-    one = assembler(prompt=40)
+    one = assembler(read=10)
     sent = wire(one.start())
     error: WarrenError | None = None
     try:

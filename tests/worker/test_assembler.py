@@ -134,7 +134,7 @@ def text_of(output: list[dict[str, Any]], kind: str) -> str:
 def test_any_answer_makes_a_legal_stream_that_holds_all_that_was_said(
     deltas: list[Delta], end: str, alive: int, more: bool
 ) -> None:
-    one = assembler(REQUEST | MORE_SHOWN if more else REQUEST, prompt=10, seal=lambda data: data.decode())
+    one = assembler(REQUEST | MORE_SHOWN if more else REQUEST, read=3, seal=lambda data: data.decode())
     final = check_stream(told(one, deltas, end, alive))
     assert final == wire([one.response])[0]
     Response.model_validate({**final, "error": None})
@@ -429,7 +429,7 @@ def test_an_answer_with_a_pause_is_one_answer() -> None:
 
 
 def test_of_two_usages_one_is_an_estimate_and_so_is_their_sum() -> None:
-    one = assembler(prompt=8)
+    one = assembler(read=2)
     first: list[Delta] = [Text("abcd"), Stop("paused")]
     for delta in first:
         one.feed(delta)

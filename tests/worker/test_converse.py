@@ -101,7 +101,7 @@ def events(case: Item) -> list[sse.Event]:
 
 def outcome(case: Item) -> Item:
     """What an answer of these events comes to; its stream must be legal."""
-    one = assembler({**REQUEST, **case.get("asks", {})}, prompt=40)
+    one = assembler({**REQUEST, **case.get("asks", {})}, read=10)
     sent = wire(one.start())
     error: WarrenError | None = None
     try:

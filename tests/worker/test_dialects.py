@@ -50,7 +50,7 @@ def stream_of(
     kind: str, events: list[Any], dialect: Dialect | None = None
 ) -> tuple[Assembler, list[dict[str, Any]], WarrenError | None]:
     """What is made of an answer of these events, as it is sent."""
-    one = assembler(prompt=40)
+    one = assembler(read=10)
     sent = wire(one.start())
     error: WarrenError | None = None
     try:

@@ -80,7 +80,7 @@ async def call(
     during: Callable[[], Awaitable[object]] | None = None,
 ) -> None:
     """A call that ends like this."""
-    async with fleet.calling(deployment, lambda: likely) as watch:
+    async with fleet.calling(deployment, likely) as watch:
         if during is not None:
             await during()
         usage = None if used is None else Usage(input_tokens=used // 2, output_tokens=used - used // 2)

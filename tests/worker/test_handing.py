@@ -11,10 +11,11 @@ import httpx
 import pytest
 from pydantic_core import to_json
 
+from tests.rig.journal import Call
 from tests.rig.legal import check_stream, parse_sse
 from tests.rig.parts import Parts, parts
 from tests.rig.services import KEY
-from tests.rig.upstream import Call, FakeProvider, provider
+from tests.rig.upstream import FakeProvider, provider
 from warren import config
 from warren.bus import Bus, jobs
 from warren.config import Config

@@ -144,7 +144,7 @@ async def test_what_no_bus_carries_holds_up_nobody() -> None:
 
 
 async def test_what_nobody_listens_to_is_not_kept() -> None:
-    stream = Silence().open("r", "a")
+    stream = Silence(cast("Bus", Broker())).open("r", "a")
     stream.write(b"x" * 1000, 0, 0)
     await stream.caught_up()
     await stream.emptied()

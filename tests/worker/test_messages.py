@@ -65,7 +65,7 @@ def test_every_parameter_is_in_the_column() -> None:
 
 def stream_of(events: list[Any]) -> tuple[Assembler, list[dict[str, Any]], WarrenError | None]:
     """What is made of an answer of these events, as it is sent."""
-    one = assembler({**REQUEST, "include": ["web_search_call.action.sources"]}, prompt=40)
+    one = assembler({**REQUEST, "include": ["web_search_call.action.sources"]}, read=10)
     sent = wire(one.start())
     error: WarrenError | None = None
     try:
@@ -105,7 +105,7 @@ def test_it_reads_the_same_wherever_the_bytes_are_cut() -> None:
     data = b"".join(b"event: x\r\ndata: " + to_json(event) + b"\r\n\r\n" for event in case["events"])
     reader, answer = sse.Reader(), MessagesReader()
     events = [event for at in range(len(data)) for event in reader.feed(data[at : at + 1])]
-    one = assembler({**REQUEST, "include": ["web_search_call.action.sources"]}, prompt=40)
+    one = assembler({**REQUEST, "include": ["web_search_call.action.sources"]}, read=10)
     one.start()
     for event in events:
         for delta in answer.feed(event):

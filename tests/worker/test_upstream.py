@@ -289,18 +289,56 @@ async def test_a_request_has_the_name_that_its_provider_gave_it(given: str, know
     good = answer(b"data: {}\n\n", more=given)
     whole = answer(b'{"a": 1}', kind="application/json", more=given)
     busy = answer(b"{}", "429 Slow", kind="application/json", more=given)
-    heard: list[tuple[int, str | None]] = []
-
-    def hear(status: int, request_id: str | None) -> None:
-        heard.append((status, request_id))
-
-    async with listening(good, whole, busy) as (url, _), connect(QUICK, 1) as upstream:
-        async with upstream.ask(endpoint(url), CALL, time() + 20, hear):
+    saw = Saw()
+    async with listening(good, whole, busy) as (url, heads), connect(QUICK, 1) as upstream:
+        async with upstream.ask(endpoint(url), CALL, time() + 20, saw):
             pass
-        assert await upstream.fetch(endpoint(url), "/x", {}, time() + 20, heard=hear) == {"a": 1}
+        assert await upstream.fetch(endpoint(url), "/x", {}, time() + 20, witness=saw) == {"a": 1}
         with pytest.raises(UpstreamRateLimited):
-            await upstream.fetch(endpoint(url), "/x", {}, time() + 20, heard=hear)
-    assert heard == [(200, known), (200, known), (429, known)]
+            await upstream.fetch(endpoint(url), "/x", {}, time() + 20, witness=saw)
+    assert saw.heard_of == ["sending", (200, known), "sending", (200, known), "sending", (429, known)]
+    assert all(headers(head)["x-client-request-id"] == "att_1.1" for head in heads)
+
+
+class Saw:
+    """A witness of a call."""
+
+    call_id = "att_1.1"
+
+    def __init__(self) -> None:
+        self.heard_of: list[object] = []
+
+    async def sending(self) -> None:
+        self.heard_of.append("sending")
+
+    def heard(self, status: int, request_id: str | None) -> None:
+        self.heard_of.append((status, request_id))
+
+
+async def test_a_call_is_told_of_when_there_is_a_connection_before_anything_is_sent() -> None:
+    told: list[object] = []
+
+    class Doubtful(Saw):
+        async def sending(self) -> None:
+            told.append(len(heads))
+            raise asyncio.CancelledError  # the worker dies over telling it
+
+    async with listening(answer(b"data: {}\n\n")) as (url, heads), connect(QUICK, 1) as upstream:
+        with pytest.raises(asyncio.CancelledError):
+            async with upstream.ask(endpoint(url), CALL, time() + 20, Doubtful()):
+                pass
+        assert told == [0]
+        assert heads == []
+
+
+async def test_a_call_that_cannot_be_made_is_told_to_nobody() -> None:
+    saw = Saw()
+    (port,) = free_ports(1)
+    async with connect(QUICK, 1) as upstream:
+        with pytest.raises(UpstreamUnreachable):
+            async with upstream.ask(endpoint(f"http://127.0.0.1:{port}"), CALL, time() + 20, saw):
+                pass
+    assert saw.heard_of == []
 
 
 async def test_cookies_are_not_kept() -> None:

@@ -35,10 +35,10 @@ def of_chat(**usage: Any) -> Usage:
     return reported("groq/m", {"choices": [], "usage": {"prompt_tokens": 50, "completion_tokens": 20, **usage}})
 
 
-def of_responses(**usage: Any) -> Usage:
+def of_responses(*, tool_usage: Any = None, **usage: Any) -> Usage:
     usage = {"input_tokens": 50, "output_tokens": 20, **usage}
-    ended = {"type": "response.completed", "response": {"id": "r", "status": "completed", "output": [], "usage": usage}}
-    return reported("openai/gpt-5", ended)
+    response = {"id": "r", "status": "completed", "output": [], "usage": usage, "tool_usage": tool_usage}
+    return reported("openai/gpt-5", {"type": "response.completed", "response": response})
 
 
 def of_gemini(**usage: Any) -> Usage:
@@ -86,6 +86,20 @@ def test_openai_says_what_is_kept_for_half_a_day() -> None:
     details = {"cached_tokens": 5, "cache_write_tokens": 40, "cache_write_tokens_details": {"ttl_12h_tokens": 30}}
     used = of_responses(input_tokens_details=details)
     assert (used.cache_write_tokens, used.cache_write_12h_tokens) == (40, 30)
+
+
+def test_openai_says_what_its_tools_have_used() -> None:
+    pictures = {
+        "input_tokens": 60, "input_tokens_details": {"image_tokens": 10, "text_tokens": 50}, "output_tokens": 1100,
+        "output_tokens_details": {"image_tokens": 1056, "text_tokens": 44}, "total_tokens": 1160, "cached_tokens": 8,
+        "cached_tokens_details": {"cached_image_tokens": 3, "cached_text_tokens": 5},
+    }  # fmt: skip
+    used = of_responses(tool_usage={"image_gen": pictures, "web_search": {"num_requests": 2}})
+    assert used.tools == {"web_search": 2}
+    assert used.pictures == Usage(
+        input_tokens=60, input_image_tokens=10, cached_tokens=8, cached_image_tokens=3, output_tokens=1100,
+        output_image_tokens=1056,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("said", [of_chat, of_responses])
@@ -136,6 +150,7 @@ def test_gemini_says_what_is_no_text() -> None:
         (of_chat, {"cost": [], "server_side_tool_usage_details": 7}),
         (of_chat, {"prompt_tokens_details": {"audio_tokens": -1, "image_tokens": "x"}}),
         (of_responses, {"input_tokens_details": {"cache_write_tokens_details": "x"}, "cost": True}),
+        (of_responses, {"tool_usage": {"image_gen": [], "web_search": {"num_requests": "x"}}}),
         (of_gemini, {"promptTokensDetails": {"modality": "AUDIO"}, "cacheTokensDetails": [1, {"modality": []}]}),
     ],
 )  # fmt: skip

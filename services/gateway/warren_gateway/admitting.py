@@ -2,7 +2,7 @@
 would be charged to have room for it. What it may cost is held there until its outcome is recorded.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from time import time
@@ -26,6 +26,7 @@ from warren.contracts import (
     Reserved,
 )
 from warren.errors import EndUserBlocked, Forbidden, LedgerUnavailable, ModelNotFound, WarrenError
+from warren.routing.fallbacks import reachable
 from warren.routing.knobs import UNSAID
 from warren_gateway import endusers, estimating
 from warren_gateway.auth import Caller
@@ -52,6 +53,18 @@ class Asked:
     size: int
     """Bytes of its body."""
     knobs: Knobs = UNSAID
+    falls_back: bool = False
+    """If its plan fails, it goes on to fallbacks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """Who pays, and which deployments there is a budget for."""
+
+    payer: Payer
+    plan: tuple[str, ...]
+    barred: tuple[str, ...] = ()
+    """Of those that the request would fall back to."""
 
 
 def permit(gateway: Gateway, connection: HTTPConnection, model: str, knobs: Knobs = UNSAID) -> None:
@@ -83,24 +96,24 @@ async def admit(gateway: Gateway, connection: HTTPConnection, wanted: Any, prepa
         WarrenError: why it may not run; it is freed.
     """
     job = prepared.job
-    asked = Asked(job.response_id, job.plan, job.deadline, len(job.payload), job.knobs)
+    asked = Asked(job.response_id, job.plan, job.deadline, len(job.payload), job.knobs, falls_back=True)
     try:
-        payer, plan = await pay(gateway, connection, wanted, asked)
+        paid = await pay(gateway, connection, wanted, asked)
     except BaseException:
         gateway.dispatch.free(job)
         raise
-    if payer == job.payer and plan == job.plan:
+    if paid == Paid(job.payer, job.plan):
         return prepared
-    (first,) = _deployments(gateway, wanted.model, plan[:1])
-    provider = prepared.provider if plan[0] == job.plan[0] else first.provider
-    changes: dict[str, Any] = {"payer": payer, "plan": plan}
+    (first,) = _deployments(gateway, wanted.model, paid.plan[:1])
+    provider = prepared.provider if paid.plan[0] == job.plan[0] else first.provider
+    changes: dict[str, Any] = {"payer": paid.payer, "plan": paid.plan, "barred": paid.barred}
     if job.walked is not None:
-        changes["walked"] = job.walked.model_copy(update={"plan": plan})
+        changes["walked"] = job.walked.model_copy(update={"plan": paid.plan})
     return Prepared(job.model_copy(update=changes), provider)
 
 
-async def pay(gateway: Gateway, connection: HTTPConnection, wanted: Any, asked: Asked) -> tuple[Payer, tuple[str, ...]]:
-    """Who pays, once what this may cost is held, and which deployments of its plan have a budget for it.
+async def pay(gateway: Gateway, connection: HTTPConnection, wanted: Any, asked: Asked) -> Paid:
+    """Who pays, once what this may cost is held, and which deployments have a budget for it.
 
     Raises:
         WarrenError: why it may not run; nothing is held.
@@ -114,15 +127,16 @@ async def pay(gateway: Gateway, connection: HTTPConnection, wanted: Any, asked: 
     payer = Payer(key=key, end_user=name, tags=tuple(dict.fromkeys((*tags, *asked.knobs.tags))))
     budgets = list(_budgets(gateway, caller, name, end_user))
     limits = Limits() if caller.key is None else _limits(caller.key)
-    deployments = _deployments(gateway, wanted.model, asked.plan)
-    if not budgets and not limits and not any(one.params.max_budget is not None for one in deployments):
-        return payer, asked.plan
-    tokens = estimating.input_tokens(wanted, asked.size), estimating.output_tokens(wanted)
+    ways = [*_ways(gateway, wanted, asked)]
+    if not budgets and not limits and not any(one.params.max_budget is not None for one, _ in ways):
+        return Paid(payer, asked.plan)
+    read, said = estimating.input_tokens(wanted, asked.size), estimating.output_tokens(wanted)
     if limits:
         payer = payer.model_copy(update={"limits": (f"key:{key}",)})
         await _permitted(gateway, asked, payer, limits, estimating.likely_tokens(wanted, asked.size))
     try:
-        return await _reserved(gateway, asked, payer, budgets, deployments, tokens)
+        offers = [_Offer(one, _cost(gateway, one, (read, said if most is None else most))) for one, most in ways]
+        return await _reserved(gateway, asked, payer, budgets, offers)
     except BaseException:
         await gateway.dispatch.unreserve(asked.response_id, payer)
         raise
@@ -158,27 +172,50 @@ async def _permitted(gateway: Gateway, asked: Asked, payer: Payer, limits: Limit
         raise _limited("This API key has reached its rate limit.", "rate_limit_exceeded", "rate_limit_error", wait)
 
 
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """A deployment that may serve a request, and the most that it may cost there."""
+
+    deployment: Deployment
+    cost: Decimal | None
+    """None: nobody knows, and nobody says what to take for it."""
+
+    @property
+    def id(self) -> str:
+        return self.deployment.id
+
+
+def _ways(gateway: Gateway, wanted: Any, asked: Asked) -> Iterator[tuple[Deployment, int | None]]:
+    """The deployments of the plan, then those of all fallbacks, each once; and the tokens that they may say, if that is
+    not what the request says.
+    """
+    planned = _deployments(gateway, wanted.model, asked.plan)
+    yield from ((one, None) for one in planned)
+    if not asked.falls_back:
+        return
+    seen, config = {one.id for one in planned}, gateway.config
+    for target, group in reachable(wanted.model, config.groups, config.rules, asked.knobs):
+        most = target.overrides.get("max_output_tokens")
+        for one in group.deployments:
+            if one.id not in seen:
+                seen.add(one.id)
+                yield one, most if isinstance(most, int) else None
+
+
 async def _reserved(
-    gateway: Gateway,
-    asked: Asked,
-    payer: Payer,
-    budgets: list[_Budget],
-    deployments: list[Deployment],
-    tokens: tuple[int, int],
-) -> tuple[Payer, tuple[str, ...]]:
+    gateway: Gateway, asked: Asked, payer: Payer, budgets: list[_Budget], offers: Sequence[_Offer]
+) -> Paid:
     """Have the most that it may cost held in all these budgets.
 
     Raises:
         WarrenError: one of them has not enough left; nothing is held.
     """
-    costs = {one.id: _cost(gateway, one, tokens) for one in deployments}
-    known = [one for one in deployments if costs[one.id] is not None or not (budgets or one.params.max_budget)]
-    if not known:
+    known = [one for one in offers if one.cost is not None or not (budgets or one.deployment.params.max_budget)]
+    if not any(one.id in asked.plan for one in known):
         raise Forbidden("The price of this model is not known, so nothing of it fits a budget.", code="price_unknown")
-    wanted = (*_together(budgets, costs.values()), *_apart(known, costs))
-    plan = tuple(one.id for one in known)
+    wanted = (*_together(budgets, known), *_apart(known))
     if not wanted:
-        return payer, plan
+        return _paid(asked, payer, offers, known)
     held = _held(payer, wanted)
     question = Reserve(response_id=asked.response_id, until=asked.deadline + _MARGIN, reservations=wanted)
     try:
@@ -188,11 +225,17 @@ async def _reserved(
         raise
     assert isinstance(answer, Reserved)
     held = _held(payer, [one for one in wanted if one.budget not in answer.refused])
-    plan = tuple(id_ for id_ in plan if f"deployment:{id_}" not in answer.refused)
-    if not plan:
+    paid = _paid(asked, held, offers, [one for one in known if f"deployment:{one.id}" not in answer.refused])
+    if not paid.plan:
         await gateway.dispatch.unreserve(asked.response_id, held)
         raise _limited("A budget is used up.", "insufficient_quota", "insufficient_quota", None)
-    return held, plan
+    return paid
+
+
+def _paid(asked: Asked, payer: Payer, offers: Iterable[_Offer], good: Iterable[_Offer]) -> Paid:
+    left = {one.id for one in good}
+    plan = tuple(id_ for id_ in asked.plan if id_ in left)
+    return Paid(payer, plan, tuple(one.id for one in offers if one.id not in left and one.id not in asked.plan))
 
 
 def _held(payer: Payer, reservations: Iterable[Reservation]) -> Payer:
@@ -216,22 +259,22 @@ def _budgets(gateway: Gateway, caller: Caller, name: str, end_user: Party | None
         yield "global", spending.max_budget, spending.budget_duration
 
 
-def _together(budgets: Iterable[_Budget], costs: Iterable[Decimal | None]) -> Iterator[Reservation]:
+def _together(budgets: Iterable[_Budget], offers: Iterable[_Offer]) -> Iterator[Reservation]:
     """In budgets that pay for whichever deployment it will be: the most that any of them may cost."""
-    most = max((cost for cost in costs if cost is not None), default=Decimal(0))
+    most = max((one.cost for one in offers if one.cost is not None), default=Decimal(0))
     for budget, limit, duration in budgets:
         yield Reservation(budget=budget, amount=most, limit=limit, duration=duration)
 
 
-def _apart(deployments: Iterable[Deployment], costs: dict[str, Decimal | None]) -> Iterator[Reservation]:
-    for one in deployments:
-        limit, cost = one.params.max_budget, costs[one.id]
-        if limit is not None and cost is not None:
+def _apart(offers: Iterable[_Offer]) -> Iterator[Reservation]:
+    for one in offers:
+        params = one.deployment.params
+        if params.max_budget is not None and one.cost is not None:
             yield Reservation(
                 budget=f"deployment:{one.id}",
-                amount=cost,
-                limit=limit,
-                duration=one.params.budget_duration,
+                amount=one.cost,
+                limit=params.max_budget,
+                duration=params.budget_duration,
                 needed=False,
             )
 

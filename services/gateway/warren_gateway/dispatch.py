@@ -19,6 +19,7 @@ from warren.contracts import (
     Claimed,
     Fetch,
     Fetched,
+    Flag,
     Job,
     Leave,
     Message,
@@ -37,9 +38,12 @@ from warren.errors import (
     PublishUnknown,
     WarrenError,
 )
+from warren.losses import lost
+from warren.losses import shown as said
 from warren.telemetry import instruments
 from warren_gateway import ending
 from warren_gateway.flight import DOUBT, Flight, Taken
+from warren_gateway.losses import Losses
 from warren_gateway.traced import landed, launched
 
 log = structlog.get_logger("warren.gateway")
@@ -68,6 +72,7 @@ class Dispatch:
         self._ended: OrderedDict[str, None] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
         self._restored_at = -JUST_NOW
+        self.losses = Losses(bus)
 
     @property
     def under_way(self) -> int:
@@ -195,7 +200,11 @@ class Dispatch:
     def _take(self, chunks: Chunks) -> None:
         now = monotonic()
         gaps = []
+        for begun in chunks.begun:
+            self.losses.begin(begun)
         for part, data in chunks.split():
+            if part.flags & Flag.LAST:
+                self.losses.over(part.attempt)
             flight, _ = self._flights.get(part.response_id, (None, None))
             if flight is None:
                 continue
@@ -222,6 +231,8 @@ class Dispatch:
             self._post(flight.worker, Cancel(response_id=flight.response_id))
 
     def _claim(self, claim: Claim) -> Claimed:
+        if claim.handed is not None:
+            self.losses.over(claim.handed)
         flight, job = self._flights.get(claim.response_id, (None, None))
         if flight is None or job is None:
             return Claimed(verdict="ended" if claim.response_id in self._ended else "unknown")
@@ -237,7 +248,7 @@ class Dispatch:
                 self._ask_again([flight])
                 return Claimed(verdict="hold")
             case "interrupt":
-                self._spawn(self._give_up(flight, job, _interrupted()))
+                self._spawn(self._give_up(flight, job, _interrupted(), dead=True))
                 return Claimed(verdict="hold")
             case verdict:
                 if worker is not None and attempt not in (flight.attempt, claim.handed):
@@ -269,7 +280,7 @@ class Dispatch:
                 flight.finish(self._stored(flight, answer.payload))
                 return
         if flight.latched and flight.asked > ASKED:
-            await self._give_up(flight, job, _interrupted())
+            await self._give_up(flight, job, _interrupted(), dead=True)
 
     def _stored(self, flight: Flight, body: bytes) -> bytes:
         """The rest of an answer of which nothing but its beginning was shown."""
@@ -280,8 +291,11 @@ class Dispatch:
         made = list(events.replay(response))[2 if flight.sequence else 0 :]
         return self._rendered(flight, made)
 
-    async def _give_up(self, flight: Flight, job: Job, error: WarrenError) -> None:
-        """End a request from here: as failed, unless the ledger knows a better end."""
+    async def _give_up(self, flight: Flight, job: Job, error: WarrenError, *, dead: bool = False) -> None:
+        """End a request from here: as failed, unless the ledger knows a better end.
+
+        `dead`: its worker will not say any more what it has used.
+        """
         if flight.ended or flight.closing:
             return
         flight.closing = True
@@ -295,7 +309,10 @@ class Dispatch:
         response = events.interrupted(state.response, error.code or "server_error", error.message)
         if flight.worker is not None:
             self._post(flight.worker, Cancel(response_id=flight.response_id, attempt=flight.attempt))
-        recorded = await ending.record(self._bus, job, request, response, flight.attempt or "", error)
+        attempt = flight.attempt or ""
+        begun = self.losses.over(attempt) if dead else None
+        calls = lost(begun, time(), said(response["output"])) if begun is not None else ()
+        recorded = await ending.record(self._bus, job, request, response, attempt, error, calls)
         if flight.ended:
             return
         if isinstance(error, Interrupted):
@@ -351,10 +368,11 @@ async def dispatching(bus: Bus, restored: Callable[[], None] | None = None) -> A
             restored()
 
     async with bus.inbox(dispatch.receive, restored=back):
-        watch = asyncio.create_task(dispatch.watch())
+        watching = [asyncio.create_task(dispatch.watch()), asyncio.create_task(dispatch.losses.watch())]
         try:
             yield dispatch
         finally:
-            watch.cancel()
-            with suppress(asyncio.CancelledError):
-                await watch
+            for watch in watching:
+                watch.cancel()
+            await asyncio.wait(watching)
+            await dispatch.losses.look(0)

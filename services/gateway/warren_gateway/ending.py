@@ -9,7 +9,7 @@ from pydantic_core import from_json
 from warren import events, sse
 from warren.blobs import INLINE, deposit
 from warren.bus import LEDGER_WRITE, Bus
-from warren.contracts import Job, Outcome, Recorded
+from warren.contracts import Job, Outcome, Recorded, UpstreamCall
 from warren.errors import WarrenError
 from warren.objects import Item, blank
 
@@ -38,10 +38,18 @@ def so_far(job: Job, request: Item, sent: Iterable[bytes]) -> events.Fold:
 
 
 async def record(
-    bus: Bus, job: Job, request: Item, response: Item, attempt: str, error: WarrenError
+    bus: Bus,
+    job: Job,
+    request: Item,
+    response: Item,
+    attempt: str,
+    error: WarrenError,
+    calls: tuple[UpstreamCall, ...] = (),
 ) -> Recorded | None:
-    """Tell the ledger; None if it does not answer now. It gets to know all the same."""
-    outcome = Outcome.of(job, request, response, attempt=attempt, error=error)
+    """Tell the ledger, with calls that nobody else will tell of; None if it does not answer now. It gets to know all
+    the same.
+    """
+    outcome = Outcome.of(job, request, response, attempt=attempt, error=error, calls=calls)
     if len(outcome.payload) > INLINE:
         outcome = await _light(bus, job, outcome)
     try:

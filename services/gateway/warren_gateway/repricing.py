@@ -73,7 +73,9 @@ class Repricer:
         """What a call costs, if that is something else. Who knows no price does not take away the one that it has."""
         if call.usage is None or not self._which(call):
             return None
-        served = Served(call.started_at, call.seconds, call.service_tier, call.search_size, call.region)
+        served = Served(
+            call.started_at, call.seconds, call.service_tier, call.search_size, call.picture_model, call.region
+        )
         bill = self._prices.bill(self._deployment(call), call.usage, served, self._config.terms)
         found.calls += 1
         found.spend_before += call.cost or 0

@@ -36,9 +36,15 @@ class Waiter(asyncio.Future[Message | None]):
 
 
 class Settles(Protocol):
-    """What an outcome means for its conversation, or for who pays."""
+    """What an outcome means for its conversation."""
 
     async def settle(self, outcome: Outcome, won: bool) -> None: ...
+
+
+class Charges(Protocol):
+    """What the calls of an outcome cost whom; of those that are `known` another one has told before."""
+
+    async def settle(self, outcome: Outcome, answer: Recorded) -> None: ...
 
 
 class Batcher:
@@ -47,7 +53,7 @@ class Batcher:
     """
 
     def __init__(
-        self, bus: Bus, store: Store, conversations: Settles, charging: Settles, watch: Watch | None = None
+        self, bus: Bus, store: Store, conversations: Settles, charging: Charges, watch: Watch | None = None
     ) -> None:
         self._watch = watch or Watch()
         self._bus = bus
@@ -61,7 +67,7 @@ class Batcher:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, bus: Bus, store: Store, conversations: Settles, charging: Settles, watch: Watch | None = None
+        cls, bus: Bus, store: Store, conversations: Settles, charging: Charges, watch: Watch | None = None
     ) -> AsyncIterator[Self]:
         """A batcher that writes for as long as this is open."""
         batcher = cls(bus, store, conversations, charging, watch)
@@ -162,7 +168,7 @@ class Batcher:
         """An outcome is answered when its conversation is as it makes it, and it is charged."""
         try:
             if outcome.payer.owes:
-                await until_up(lambda: self._charging.settle(outcome, answer.won))
+                await until_up(lambda: self._charging.settle(outcome, answer))
             if outcome.conversation is not None:
                 await until_up(lambda: self._conversations.settle(outcome, answer.won))
         except Exception as error:  # noqa: BLE001 - it goes back to its queue

@@ -1,15 +1,15 @@
 """The book of a budget: what was spent in its present period, and what is held for requests under way. Pure.
 
-Every change may be made twice: a response holds once, and is charged once.
+Every change may be made twice: a response holds once, and each of its calls is charged once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import TypeVar
 
 from pydantic import Field
 
-from warren.contracts import Contract, Reservation
+from warren.contracts import Contract, Reservation, UpstreamCall, charge
 from warren.durations import began, renewed
 
 T = TypeVar("T")
@@ -18,6 +18,10 @@ REMEMBERED = 7 * 86_400.0
 """Seconds for which an outcome may still come after what was held for it has lapsed."""
 _LAPSED = 1000
 """How many of those are remembered."""
+_TOLD = 3600.0
+"""Seconds for which a call that was charged may be told of again …"""
+_CHARGED = 256
+"""… and how many of those are remembered."""
 
 
 class Hold(Contract):
@@ -39,6 +43,8 @@ class Book(Contract):
     """Responses that hold nothing any more though nobody has said what they cost, and until when that is awaited."""
     corrected: int = 0
     """The number of the last corrections that it has taken."""
+    charged: dict[str, float] = Field(default_factory=dict)
+    """Calls of which another outcome may tell again and that are charged, and until when that is remembered."""
 
     @property
     def held(self) -> Decimal:
@@ -59,6 +65,8 @@ class Book(Contract):
             changes["holds"] = {id_: hold for id_, hold in self.holds.items() if id_ not in late}
         if late or any(until <= now for until in self.lapsed.values()):
             changes["lapsed"] = _newest({id_: until for id_, until in self.lapsed.items() if until > now} | late)
+        if any(until <= now for until in self.charged.values()):
+            changes["charged"] = {id_: until for id_, until in self.charged.items() if until > now}
         return self.model_copy(update=changes) if changes else self
 
     def reserved(self, response_id: str, wanted: Reservation, until: float, now: float) -> "Book | None":
@@ -74,22 +82,29 @@ class Book(Contract):
         hold = Hold(amount=wanted.amount, until=until)
         return book.model_copy(update={"holds": {**book.holds, response_id: hold}})
 
-    def settled(self, response_id: str, cost: Decimal | None, now: float) -> "Book":
-        """With the cost of a response in place of what it holds; if it is not known, that is what it cost."""
+    def settled(self, response_id: str, calls: Sequence[UpstreamCall], now: float) -> "Book":
+        """With the cost of what ended a response in place of what it holds. If it is not known, it cost just that."""
         book = self.at(now)
         hold = book.holds.get(response_id)
-        if hold is None:
-            return book.charged_late(response_id, cost, now)
-        spent = book.spent + (hold.amount if cost is None else cost)
-        return book.model_copy(update={"spent": spent, "holds": _without(book.holds, response_id)})
+        if hold is None and response_id not in book.lapsed:
+            return book  # it came before
+        fresh = _fresh(book, calls)
+        cost = charge(fresh)
+        if cost is None:
+            cost = known(fresh) if hold is None else hold.amount
+        changes = {
+            "spent": book.spent + cost,
+            "holds": _without(book.holds, response_id),
+            "lapsed": _without(book.lapsed, response_id),
+        }
+        told = [call for call in fresh if call.lost or call is not fresh[-1]]
+        return _remembering(book.model_copy(update=changes), told, now)
 
-    def charged_late(self, response_id: str, cost: Decimal | None, now: float) -> "Book":
-        """With the cost of a response that holds nothing any more, if nobody has said before what it cost."""
+    def beside(self, calls: Sequence[UpstreamCall], now: float) -> "Book":
+        """With the cost of calls that did not end their response. What is held for that one stays."""
         book = self.at(now)
-        if response_id not in book.lapsed:
-            return book
-        changes = {"spent": book.spent + (cost or 0), "lapsed": _without(book.lapsed, response_id)}
-        return book.model_copy(update=changes)
+        fresh = _fresh(book, calls)
+        return _remembering(book.model_copy(update={"spent": book.spent + known(fresh)}), fresh, now)
 
     def recharged(self, number: int, changes: Iterable[tuple[float, Decimal]], now: float) -> "Book":
         """With what responses turned out to cost more or less, those that ended in the present period; by when they
@@ -104,20 +119,31 @@ class Book(Contract):
         spent = book.spent + sum((amount for ended_at, amount in changes if ended_at >= first), Decimal(0))
         return book.model_copy(update={"spent": max(spent, Decimal(0)), "corrected": number})
 
-    def released(self, response_id: str, now: float, *, final: bool) -> "Book":
-        """Without what a response holds. Unless that is `final`, somebody may still say what it cost."""
+    def released(self, response_id: str, now: float) -> "Book":
+        """Without what a response holds."""
         book = self.at(now)
         if response_id not in book.holds:
             return book
-        changes: dict[str, object] = {"holds": _without(book.holds, response_id)}
-        if not final:
-            changes["lapsed"] = _newest(book.lapsed | {response_id: book.holds[response_id].until})
-        return book.model_copy(update=changes)
+        return book.model_copy(update={"holds": _without(book.holds, response_id)})
+
+
+def _fresh(book: Book, calls: Sequence[UpstreamCall]) -> list[UpstreamCall]:
+    return [call for call in calls if call.call_id not in book.charged]
+
+
+def _remembering(book: Book, calls: Iterable[UpstreamCall], now: float) -> Book:
+    made = dict.fromkeys((call.call_id for call in calls), now + _TOLD)
+    return book.model_copy(update={"charged": _newest(book.charged | made, _CHARGED)}) if made else book
+
+
+def known(calls: Iterable[UpstreamCall]) -> Decimal:
+    """The cost of those of these calls of which it is known."""
+    return sum((call.cost for call in calls if call.cost is not None), Decimal(0))
 
 
 def _without(mapping: dict[str, T], name: str) -> dict[str, T]:
     return {key: value for key, value in mapping.items() if key != name}
 
 
-def _newest(lapsed: dict[str, float]) -> dict[str, float]:
-    return dict(list(lapsed.items())[-_LAPSED:])
+def _newest(remembered: dict[str, float], most: int = _LAPSED) -> dict[str, float]:
+    return dict(list(remembered.items())[-most:])

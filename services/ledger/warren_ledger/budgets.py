@@ -7,7 +7,7 @@ it writes another one are written together.
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,10 +16,10 @@ from itertools import zip_longest
 
 import structlog
 
-from warren.contracts import Done, Outcome, Reservation, Reserve, Reserved, Unreserve, UpstreamCall
+from warren.contracts import Done, Outcome, Reservation, Reserve, Reserved, Unreserve, UpstreamCall, charge
 from warren.durations import renewed
 from warren.errors import LedgerUnavailable, WarrenError
-from warren_ledger.book import Book
+from warren_ledger.book import Book, known
 from warren_ledger.store.charges import Charge, Corrected
 from warren_ledger.store.entries import Entries, Entry
 
@@ -84,30 +84,24 @@ class Budgets:
         await self._change(wanted.budget, partial(_reserved, asked=asked, wanted=wanted))
 
     async def unreserve(self, asked: Unreserve) -> Done:
-        change = partial(Book.released, response_id=asked.response_id, now=time.time(), final=True)
+        change = partial(Book.released, response_id=asked.response_id, now=time.time())
         for budget in asked.budgets:
             await self._change(budget, change)
         return Done()
 
-    async def settle(self, outcome: Outcome, won: bool) -> None:
-        """Charge what a response has cost, once, whoever says how it ended, and how often.
-
-        Who ends it for somebody that is gone does not know what that one has used; if he says so later, it counts.
+    async def settle(self, outcome: Outcome, won: bool, known: Collection[str] = ()) -> None:
+        """Charge every call once, whoever tells of it, and how often: those of the attempt that ended the response in
+        place of what is held for it, those of others beside. Of `known` ones somebody else has told before.
         """
-        id_, calls, now = outcome.response_id, outcome.calls, time.time()
-        if outcome.superseded or not (won or calls):
+        calls = [call for call in outcome.calls if call.call_id not in known]
+        if not (won or calls):
             return
-        held = dict(zip(outcome.payer.budgets, outcome.payer.held, strict=False))
         for budget in outcome.payer.budgets:
-            cost = _cost(budget, calls)
-            if cost is None:
-                cost = held.get(budget)
-            if not won:
-                change: Change = partial(Book.charged_late, response_id=id_, cost=cost, now=now)
-            elif calls:
-                change = partial(Book.settled, response_id=id_, cost=cost, now=now)
+            ours = tuple(call for call in calls if _pays(budget, call))
+            if won:
+                change: Change = partial(Book.settled, response_id=outcome.response_id, calls=ours, now=time.time())
             else:
-                change = partial(Book.released, response_id=id_, now=now, final=False)
+                change = partial(Book.beside, calls=ours, now=time.time())
             await self._change(budget, change)
 
     async def holding(self) -> int:
@@ -251,18 +245,10 @@ def _over(book: Book, wanted: Reservation, now: float) -> WarrenError:
     return error
 
 
-def _cost(budget: str, calls: Iterable[UpstreamCall]) -> Decimal | None:
-    """What these calls take from a budget; None if nobody knows."""
+def _pays(budget: str, call: UpstreamCall) -> bool:
+    """Whether a call is charged to this budget; to that of a deployment only its own are."""
     kind, _, name = budget.partition(":")
-    total = Decimal(0)
-    for call in calls:
-        if kind == "deployment" and call.deployment != name:
-            continue
-        if call.cost is not None:
-            total += call.cost
-        elif call.usage is not None:
-            return None
-    return total
+    return kind != "deployment" or call.deployment == name
 
 
 def _recharged(corrected: Corrected) -> Iterator[tuple[str, float, Decimal]]:
@@ -271,15 +257,18 @@ def _recharged(corrected: Corrected) -> Iterator[tuple[str, float, Decimal]]:
     if ended_at is None:
         return
     for budget, held in zip_longest(payer.budgets, payer.held[: len(payer.budgets)]):
-        amounts = [_cost(budget, _charged(charge)) for charge in (corrected.before, corrected.after)]
-        before, after = (held if amount is None else amount for amount in amounts)
-        if before is not None and after is not None and before != after:
+        before, after = (_taken(budget, one, held) for one in (corrected.before, corrected.after))
+        if before != after:
             yield budget, ended_at, after - before
 
 
-def _charged(charge: Charge) -> list[UpstreamCall]:
-    """The calls that its budgets were charged for: those of the attempt that ended it, or, where that made none, those
-    of whoever spoke up later.
+def _taken(budget: str, charged: Charge, held: Decimal | None) -> Decimal:
+    """What `settle` takes from a budget for a response, all in all: what its end cost, or, if nobody knows, what was
+    held for it, and what is known of the calls beside.
     """
-    own = [call for call in charge.calls if call.call_id.rpartition(".")[0] == charge.attempt]
-    return own or list(charge.calls)
+    calls = [call for call in charged.calls if _pays(budget, call)]
+    own = [call for call in calls if call.call_id.rpartition(".")[0] == charged.attempt]
+    cost = charge(own)
+    if cost is None:
+        cost = known(own) if held is None else held
+    return cost + known(call for call in calls if call not in own)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from warren.contracts import Done, Outcome, Release, Unreserve, UpstreamCall
+from warren.contracts import Done, Outcome, Recorded, Release, Unreserve, UpstreamCall
 from warren_ledger.budgets import Budgets
 from warren_ledger.permits import Permits
 
@@ -14,9 +14,9 @@ class Charging:
         self._budgets = budgets
         self._permits = permits
 
-    async def settle(self, outcome: Outcome, won: bool) -> None:
-        await self._budgets.settle(outcome, won)
-        if won:
+    async def settle(self, outcome: Outcome, answer: Recorded) -> None:
+        await self._budgets.settle(outcome, answer.won, answer.known)
+        if answer.won:
             for limited in outcome.payer.limits:
                 await self._release(limited, outcome.response_id, _tokens(outcome.calls))
 

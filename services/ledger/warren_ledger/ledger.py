@@ -14,6 +14,7 @@ from warren.bus import LEDGER_ASK, LEDGER_WRITE, Bus, Delivery, dead, jobs
 from warren.contracts import (
     AddItems,
     AddParty,
+    Begun,
     CancelBackground,
     ChangeParty,
     Checked,
@@ -82,6 +83,7 @@ from warren_ledger.conversations import Conversations
 from warren_ledger.counting import Counting
 from warren_ledger.ends import Ends
 from warren_ledger.lists import Lists
+from warren_ledger.losses import Losses
 from warren_ledger.parties import Parties
 from warren_ledger.patience import until_there, until_up
 from warren_ledger.permits import Permits
@@ -124,14 +126,14 @@ async def recording(
     async with Batcher.open(bus, store, conversations, charging, watch) as batcher:
         ends = Ends(bus, store, batcher, window)
         runs = Detached(bus, store, ends, window)
-        ledger = Ledger(
-            bus, store, batcher, runs, ends, conversations, Parties(bus, store, budgets), permits, charging, longest
-        )
+        calls, parties = Losses(bus, store.entries, batcher), Parties(bus, store, budgets)
+        ledger = Ledger(bus, store, batcher, runs, ends, conversations, parties, permits, charging, calls, longest)
         async with (
             bus.serve(LEDGER_WRITE, ledger.write, limit=_WRITES),
             bus.serve(dead(jobs("any")), ledger.bury, limit=_DEAD),
             bus.serve(LEDGER_ASK, ledger.answer, limit=_ASKS),
             ends.reaping(),
+            calls.watching(),
             budgets.lapsing(),
             Counting(store, tell=requests.told, recharge=budgets.recharge).open(),
             requests.open(),
@@ -155,6 +157,7 @@ class Ledger:
         parties: Parties,
         permits: Permits,
         charging: Charging,
+        calls: Losses,
         longest: float,
     ) -> None:
         self._bus = bus
@@ -166,6 +169,7 @@ class Ledger:
         self._parties = parties
         self._permits = permits
         self._charging = charging
+        self._calls = calls
         self._lists = Lists(store, self._if_coming)
         self._reports = Reports(store)
         self._recall = Recall(store, self._if_coming)
@@ -180,17 +184,16 @@ class Ledger:
                 return await self._runs.claim(message)
             case Outcome() | Claim() | Chunks():
                 return await self._batcher.add(message)
+            case Begun():
+                return await until_up(lambda: self._calls.begin(message))
             case Open():
                 return await self._runs.open(message, again=delivery.redelivered)
             case CancelBackground():
                 return await self._cancel(message)
-            case Deposit():
-                await until_up(lambda: self._store.blobs.deposit(message))
-                return Done()
             case Delete():
                 return await self._delete(message)
-            case Cooldown() | Checked():
-                await until_up(lambda: self._standing.keep(message))
+            case Deposit() | Cooldown() | Checked() | Reprice():
+                await until_up(lambda: self._keep(message))
                 return Done()
             case (
                 OpenConversation() | UpdateConversation() | DeleteConversation()
@@ -201,10 +204,16 @@ class Ledger:
                 return await until_up(lambda: self._charging.unreserve(message))
             case AddParty() | ChangeParty() | RemoveParty():
                 return await self._parties.write(message)
+        raise InvalidRequest(f"The ledger does not write a {message.kind}.")
+
+    async def _keep(self, message: Deposit | Cooldown | Checked | Reprice) -> None:
+        match message:
+            case Deposit():
+                await self._store.blobs.deposit(message)
             case Reprice():
                 await self._store.charges.correct(message.corrections)
-                return Done()
-        raise InvalidRequest(f"The ledger does not write a {message.kind}.")
+            case Cooldown() | Checked():
+                await self._standing.keep(message)
 
     async def answer(self, delivery: Delivery) -> Message:
         """Answer from the store. That a response is not there is said only when it cannot be on its way any more.

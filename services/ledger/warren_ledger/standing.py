@@ -20,9 +20,9 @@ class Standing:
         self._now = now
 
     async def keep(self, told: Cooldown | Checked) -> None:
-        await (self.cool(told) if isinstance(told, Cooldown) else self.check(told))
+        await (self._cool(told) if isinstance(told, Cooldown) else self._check(told))
 
-    async def cool(self, cooldown: Cooldown) -> None:
+    async def _cool(self, cooldown: Cooldown) -> None:
         """Keep this, unless a longer one is kept already."""
         name = _COOLDOWN + cooldown.deployment
         note = Note(name, token_hex(8), encode(cooldown), cooldown.until)
@@ -33,7 +33,7 @@ class Standing:
             if await self._notes.replace(note, None if before is None else before.version):
                 return
 
-    async def check(self, checked: Checked) -> None:
+    async def _check(self, checked: Checked) -> None:
         """Keep these, unless later ones are kept already."""
         for check in checked.checks:
             name = _CHECK + check.deployment

@@ -7,7 +7,7 @@ from pydantic_core import from_json, to_json
 
 from warren import ids
 from warren.bus import Bus
-from warren.contracts import Ask, Fetched, Outcome, Terminal
+from warren.contracts import Ask, Begun, Fetched, Outcome, Terminal, UpstreamCall
 from warren.errors import (
     DeadlineExceeded,
     InvalidRequest,
@@ -27,7 +27,7 @@ from warren_worker.exchange import Calls
 from warren_worker.fitting import summarised
 from warren_worker.inputs import Inputs, whole
 from warren_worker.provider import Endpoint
-from warren_worker.recording import confirm
+from warren_worker.recording import confirm, register
 from warren_worker.run import FindEndpoint
 from warren_worker.sealing import COMPACTION, Seals
 from warren_worker.upstream import Upstream
@@ -76,7 +76,7 @@ class _Answer:
         self._inputs = Inputs(
             bus, ask.account, self._request, self._seals, held=ask.held, conversation=ask.conversation
         )
-        self._calls = Calls(upstream, self._attempt, ask.deadline)
+        self._calls = Calls(upstream, self._attempt, ask.deadline, self._begins)
 
     async def found(self, find: FindEndpoint, router: Router) -> Fetched:
         try:
@@ -142,6 +142,22 @@ class _Answer:
         told = Conversation(request, conversation.items, conversation.upstream_previous)
         body = endpoint.dialect.call(told, endpoint.model).body
         return await self._calls.fetch(endpoint, path, {key: body[key] for key in body if key in allowed})
+
+    async def _begins(self, calls: tuple[UpstreamCall, ...]) -> None:
+        """The gateway waits for the answer, but has no part in it: should this worker die, the ledger must know."""
+        ask = self._ask
+        begun = Begun(
+            response_id=ask.response_id,
+            account=ask.account,
+            attempt=self._attempt,
+            worker=self._bus.address,
+            model=self._request.get("model") or "",
+            created_at=ask.created_at,
+            deadline=ask.deadline,
+            payer=ask.payer,
+            calls=calls,
+        )
+        await register(self._bus, begun)
 
     async def _record(self, status: Terminal) -> bool:
         """Have it kept what was paid for; there is nothing to keep but that, and what is held for it is free then."""

@@ -6,7 +6,7 @@ What a model says becomes items in `speech`; events that are native already are 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal
 
-from warren import events, ids
+from warren import events, ids, losses
 from warren.contracts import Usage
 from warren.errors import UpstreamError, UpstreamTruncated, WarrenError
 from warren.events import Event, Fold
@@ -52,9 +52,8 @@ class Assembler:
 
     `response` is the object before anything has happened, `request` what it answers: its tools, and what it wants to be
     shown. `seal` closes reasoning that the client keeps for us, if it asks for that. `sequence` is the number of the
-    first event, above 0 when an earlier attempt had begun the stream and shown nothing. `prompt` is the length of the
-    prompt in characters: it and the text that came stand in for a usage that nobody reports, four characters to a
-    token.
+    first event, above 0 when an earlier attempt had begun the stream and shown nothing. `read` is how many tokens the
+    prompt has, about: they and the text that came stand in for a usage that nobody reports.
 
     A provider that pauses is asked again; all that it says until its end is one answer, and `resume` stands between.
     """
@@ -66,11 +65,11 @@ class Assembler:
         request: Item,
         seal: Callable[[bytes], str] | None = None,
         sequence: int = 0,
-        prompt: int = 0,
+        read: int = 0,
         new_id: Callable[[str], str] = ids.new,
     ) -> None:
         self._response = response
-        self._prompt = prompt
+        self._read = read
         self._veiled = bool((request.get("stream_options") or {}).get("include_obfuscation"))
         self._speech = Speech(response["output"], request, seal, new_id)
         self._native: Fold | None = None
@@ -100,7 +99,7 @@ class Assembler:
         """Of the latest call: what the provider reported, or else an estimate."""
         if self._reported is not None:
             return self._reported
-        return Usage(input_tokens=-(-self._prompt // 4), output_tokens=-(-self._written // 4))
+        return Usage(input_tokens=self._read, output_tokens=losses.tokens(self._written))
 
     @property
     def usage_source(self) -> Source:
@@ -110,6 +109,10 @@ class Assembler:
     def paused(self) -> bool:
         """Whether the provider wants to be asked again, to go on."""
         return self._stop is not None and self._stop.reason == "paused"
+
+    def reads(self, tokens: int) -> None:
+        """What the call that is made now reads, about."""
+        self._read = tokens
 
     def start(self) -> list[Event]:
         return self._number(events.begin(self._response))
@@ -152,7 +155,6 @@ class Assembler:
         """What is open ends here: what the provider says when it is asked again comes behind that, and costs more."""
         made = self._number(list(self._flush("completed")))
         self._earlier.append((self.usage, self.usage_source))
-        self._prompt += self._written
         self._written, self._reported, self._stop = 0, None, None
         return made
 

@@ -1,7 +1,7 @@
 """Calls to providers: each is made here, and what it took and used is written down, whatever became of it."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from time import time
@@ -57,10 +57,16 @@ _PAUSES = 10
 """How often one answer may be interrupted by the provider itself."""
 
 
+Tell = Callable[[tuple[UpstreamCall, ...]], Awaitable[None]]
+"""Is told of all calls of an attempt before another one is made, and of that one as the last."""
+
+
 class Calls:
     """All calls of one attempt."""
 
-    def __init__(self, upstream: Upstream, attempt: str, deadline: float, account: str = "") -> None:
+    def __init__(
+        self, upstream: Upstream, attempt: str, deadline: float, tell: Tell | None = None, account: str = ""
+    ) -> None:
         self.made: list[UpstreamCall] = []
         self.dropped: tuple[str, ...] = ()
         """What the latest call left out of the request."""
@@ -74,6 +80,7 @@ class Calls:
         self._attempt = attempt
         self._deadline = deadline
         self._account = account
+        self._tell = tell
 
     async def ask(
         self, endpoint: Endpoint, conversation: Conversation, assembler: Assembler, audience: Audience = NOBODY
@@ -106,8 +113,10 @@ class Calls:
         self, endpoint: Endpoint, conversation: Conversation, call: Call, assembler: Assembler, audience: Audience
     ) -> list[Event]:
         """One call; gives the answer's last events, none of an answer that is paused."""
-        async with self._upstream.fleet.calling(endpoint.deployment, lambda: _likely(conversation)) as watch:
-            note = Note(endpoint, conversation.request, len(assembler.response["output"]))
+        read = tokens(conversation.request, conversation.items)
+        async with self._upstream.fleet.calling(endpoint.deployment, read) as watch:
+            assembler.reads(read)
+            note = self._note(endpoint, conversation.request, read, len(assembler.response["output"]))
             try:
                 with self._traced(endpoint, conversation, assembler, note):
                     return await self._read(endpoint, conversation, call, assembler, audience, note)
@@ -162,20 +171,32 @@ class Calls:
         """What a native provider answers to this question, as one JSON object."""
         if path == "/responses/input_tokens":  # counting is free
             return await self._upstream.fetch(endpoint, path, body, self._deadline)
-        async with self._upstream.fleet.calling(endpoint.deployment, lambda: tokens(body, [])) as watch:
-            note = Note(endpoint, body)
+        read = tokens(body, objects.items(body.get("input") or []))
+        async with self._upstream.fleet.calling(endpoint.deployment, read) as watch:
+            note = self._note(endpoint, body, read)
             answer: Item = {}
             try:
                 with telemetry.span(f"POST {path}", SpanKind.CLIENT, deployment=endpoint.deployment):
-                    answer = await self._upstream.fetch(endpoint, path, body, self._deadline, heard=note.heard)
+                    answer = await self._upstream.fetch(endpoint, path, body, self._deadline, witness=note)
             except WarrenError as failed:
                 failed.message = quoting.without(failed.message, quoting.content([*body.values()]))
                 note.error = failed
                 raise
+            except asyncio.CancelledError:
+                note.error = Cancelled("Nobody wants this answer any more.")
+                raise
             finally:
-                self._write(note, reported(answer.get("usage")), "reported", answer, ())
+                usage = reported(answer.get("usage"))
+                self._write(note, usage or Usage(input_tokens=read), "reported" if usage else "estimated", answer, ())
                 watch.over(self.made[-1], note.error)
         return answer
+
+    def _note(self, endpoint: Endpoint, request: Mapping[str, Any], read: int, said: int = 0) -> Note:
+        return Note(f"{self._attempt}.{len(self.made) + 1}", endpoint, request, read, said, self._begins)
+
+    async def _begins(self, call: UpstreamCall) -> None:
+        if self._tell is not None:
+            await self._tell((*self.made, call))
 
     async def _read(
         self,
@@ -187,7 +208,7 @@ class Calls:
         note: Note,
     ) -> list[Event]:
         reader = endpoint.dialect.reader(conversation)
-        async with self._upstream.ask(endpoint, call, self._deadline, note.heard) as answer:
+        async with self._upstream.ask(endpoint, call, self._deadline, note) as answer:
             audience.begin()
             async for batch in answer:
                 note.came()
@@ -203,7 +224,7 @@ class Calls:
 
     def _write(self, note: Note, usage: Usage | None, source: Any, answer: Item, said: Sequence[Item]) -> None:
         """Keep what a call took and used; `said` are the items that it added to the answer."""
-        self.made.append(note.written(f"{self._attempt}.{len(self.made) + 1}", usage, source, answer, said))
+        self.made.append(note.written(usage, source, answer, said))
 
     @property
     def cost(self) -> Decimal | None:
@@ -229,11 +250,6 @@ def _said(conversation: Conversation) -> Iterator[str]:
     """All that the model is told."""
     yield from quoting.content(conversation.request.get("instructions"))
     yield from quoting.content(conversation.items)
-
-
-def _likely(conversation: Conversation) -> int:
-    """Tokens that the model will read, about."""
-    return tokens(conversation.request, conversation.items)
 
 
 def text(response: Item) -> str:

@@ -102,7 +102,7 @@ async def summarised(
     for told in (conversation, *shorter_ones(conversation)):
         asked = {**summary_request(told.request, told.items), "model": conversation.request.get("model", "")}
         blank = objects.blank(asked, response_id="", created_at=0)
-        assembler = Assembler(blank, request=asked, prompt=4 * tokens(asked, asked["input"]))
+        assembler = Assembler(blank, request=asked)
         try:
             await calls.ask(endpoint, Conversation(asked, asked["input"]), assembler)
         except ContextLengthExceeded as error:

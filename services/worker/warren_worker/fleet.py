@@ -47,8 +47,8 @@ class Watch:
 class Calling(Protocol):
     """Who has to know of every call to a provider."""
 
-    def calling(self, deployment: str, tokens: Callable[[], int], /) -> AbstractAsyncContextManager[Watch]:
-        """The time of one call; `tokens` tells what it is likely to read.
+    def calling(self, deployment: str, tokens: int, /) -> AbstractAsyncContextManager[Watch]:
+        """The time of one call, which is likely to read so many tokens.
 
         Raises:
             Limited: it must not be made, nobody has been asked.
@@ -58,7 +58,7 @@ class Calling(Protocol):
 class Nobody:
     """Nobody has to know."""
 
-    def calling(self, _deployment: str, _tokens: Callable[[], int]) -> AbstractAsyncContextManager[Watch]:
+    def calling(self, _deployment: str, _tokens: int) -> AbstractAsyncContextManager[Watch]:
         return nullcontext(Watch())
 
 
@@ -94,7 +94,7 @@ class Fleet:
         }
 
     @asynccontextmanager
-    async def calling(self, deployment: str, tokens: Callable[[], int]) -> AsyncIterator[Watch]:
+    async def calling(self, deployment: str, tokens: int) -> AsyncIterator[Watch]:
         async with self._permitted(deployment, tokens) as permission:
             watch = Watch()
             self.meter.begin(deployment, self._clock())
@@ -138,11 +138,11 @@ class Fleet:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    def _permitted(self, deployment: str, tokens: Callable[[], int]) -> AbstractAsyncContextManager[Permission]:
+    def _permitted(self, deployment: str, tokens: int) -> AbstractAsyncContextManager[Permission]:
         limits = self._limits.get(deployment)
         if limits is None:
             return nullcontext(Permission())
-        return self._permits.held(deployment, limits, tokens() if limits.tpm is not None else 0)
+        return self._permits.held(deployment, limits, tokens if limits.tpm is not None else 0)
 
     def _over(self, deployment: str, watch: Watch) -> None:
         now, call = self._clock(), watch.call

@@ -76,7 +76,7 @@ class Worker:
         self._sealer = sealer
         self._relay = Relay(bus)
         self._journal = Journal(bus)
-        self._silence = Silence()
+        self._silence = Silence(bus)
         self._runs: dict[str, Run] = {}
         self._attempts: dict[str, str] = {}
         self._asks: dict[str, asyncio.Task[Fetched]] = {}
@@ -158,7 +158,8 @@ class Worker:
             case Ping(response_id=None):
                 return Pong()
             case Ping(response_id=str(id_), attempt=attempt):
-                return Pong(states={"run": "up" if self._attempts.get(id_) == attempt else "unknown"})
+                at_it = self._attempts.get(id_) == attempt or id_ in self._asks
+                return Pong(states={"run": "up" if at_it else "unknown"})
             case _:
                 log.warning("unexpected message", kind=message.kind)
         return None

@@ -6,9 +6,9 @@ from contextlib import suppress
 import structlog
 
 from warren.bus import LEDGER_WRITE, Bus
-from warren.contracts import Chunks, Part
+from warren.contracts import Begun, Chunks, Part
 from warren.errors import RequestTooLarge
-from warren_worker.recording import confirm
+from warren_worker.recording import confirm, register
 from warren_worker.relay import Stream
 
 log = structlog.get_logger("warren.worker")
@@ -47,6 +47,9 @@ class Journal:
         while stream in self._ready or stream in self._leaving:
             self._urgent.set()
             await self._turn.wait()
+
+    async def begins(self, _stream: Stream, begun: Begun) -> None:
+        await register(self._bus, begun)
 
     async def flushed(self) -> None:
         """Wait until all that was written has left."""
@@ -105,6 +108,9 @@ class Journal:
 class Silence:
     """Where the words of a response go that nobody listens to: its outcome is all there will be."""
 
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
     def open(self, response_id: str, attempt: str) -> Stream:
         return Stream(self, "", response_id, attempt, kept=False)
 
@@ -114,3 +120,6 @@ class Silence:
     async def moved(self, stream: Stream) -> None: ...
 
     async def emptied(self, stream: Stream) -> None: ...
+
+    async def begins(self, _stream: Stream, begun: Begun) -> None:
+        await register(self._bus, begun)

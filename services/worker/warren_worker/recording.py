@@ -8,7 +8,7 @@ import structlog
 
 from warren.blobs import INLINE, deposit
 from warren.bus import LEDGER_WRITE, MAX_MESSAGE, Bus
-from warren.contracts import Message, Outcome
+from warren.contracts import Begun, Message, Outcome
 from warren.errors import BusUnavailable, LedgerUnavailable, Overloaded, WarrenError
 
 log = structlog.get_logger("warren.worker")
@@ -18,6 +18,7 @@ LARGEST = MAX_MESSAGE - 1024 * 1024
 _KEPT_SECONDS = 86_400.0
 """For what no outcome ends up naming."""
 _TRIES = 3
+_PATIENCE = 2.0
 
 
 async def record(bus: Bus, outcome: Outcome, *, called: bool = False) -> None:
@@ -48,6 +49,14 @@ async def confirm(bus: Bus, message: Message) -> None:
         log.warning("the ledger's queue takes nothing", kind=message.kind)
         await asyncio.sleep(pause)
         pause = min(pause * 2, 5)
+
+
+async def register(bus: Bus, begun: Begun) -> None:
+    """Have the ledger know of a call that is about to be made. If it cannot be told, the call is made all the same."""
+    try:
+        await bus.send(LEDGER_WRITE, begun, timeout=_PATIENCE)
+    except WarrenError as error:
+        log.warning("a call is not known to the ledger", response_id=begun.response_id, error=error.code)
 
 
 async def _light(bus: Bus, outcome: Outcome) -> Outcome:

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Protocol
 
 from warren.bus import Bus
-from warren.contracts import Chunks, Flag, Head, Part, Want
+from warren.contracts import Begun, Chunks, Flag, Head, Part, Want
 
 PART = 4 * 1024 * 1024
 """Bytes after which a part is full; one event may be more."""
@@ -35,6 +35,9 @@ class Carrier(Protocol):
 
     async def emptied(self, stream: "Stream") -> None:
         """Wait until all of this stream has left."""
+
+    async def begins(self, stream: "Stream", begun: Begun) -> None:
+        """Tell who would record this call, and wait until that has left."""
 
 
 class Stream:
@@ -80,6 +83,10 @@ class Stream:
     async def emptied(self) -> None:
         """Wait until all that was written has left."""
         await self._carrier.emptied(self)
+
+    async def begins(self, begun: Begun) -> None:
+        """A call is about to be made: on return somebody knows of it, whatever becomes of this process."""
+        await self._carrier.begins(self, begun)
 
     def cut(self) -> tuple[Part, bytes] | None:
         """What was written since the last cut, as one part: all of it, as long as that is not too much for one."""
@@ -142,6 +149,7 @@ class Relay:
         self._ended_size = 0
         self._ready: dict[str, dict[str, Stream]] = {}
         self._again: dict[str, deque[tuple[Part, bytes]]] = {}
+        self._begun: dict[str, _Begun] = {}
         self._flushing: dict[str, asyncio.Task[None]] = {}
 
     def open(self, gateway: str, response_id: str, attempt: str) -> Stream:
@@ -206,6 +214,12 @@ class Relay:
     async def emptied(self, stream: Stream) -> None:
         await self.flushed(stream.gateway)
 
+    async def begins(self, stream: Stream, begun: Begun) -> None:
+        waiting = self._begun.setdefault(stream.gateway, _Begun())
+        waiting.told.append(begun)
+        self._wake(stream.gateway)
+        await waiting.left.wait()
+
     async def flushed(self, gateway: str | None = None) -> None:
         """Wait until what is being sent to this gateway, or to all, has been sent."""
         flushing = [task for to, task in self._flushing.items() if gateway in (None, to)]
@@ -226,11 +240,21 @@ class Relay:
 
     async def _flush(self, gateway: str) -> None:
         try:
-            while parts := self._take(gateway):
-                payload = b"".join(data for _, data in parts)
-                await self._bus.post(gateway, Chunks(parts=tuple(part for part, _ in parts), payload=payload))
+            while True:
+                begun, parts = self._begun.pop(gateway, None), self._take(gateway)
+                if begun is None and not parts:
+                    return
+                await self._post(gateway, parts, begun or _Begun())
         finally:
             del self._flushing[gateway]
+
+    async def _post(self, gateway: str, parts: list[tuple[Part, bytes]], begun: "_Begun") -> None:
+        payload = b"".join(data for _, data in parts)
+        chunks = Chunks(parts=tuple(part for part, _ in parts), begun=tuple(begun.told), payload=payload)
+        try:
+            await self._bus.post(gateway, chunks)
+        finally:
+            begun.left.set()
 
     def _take(self, gateway: str) -> list[tuple[Part, bytes]]:
         """Parts for the next message: those asked for again first, so that each stream stays in order."""
@@ -253,3 +277,11 @@ class Relay:
         if not self._ready.get(gateway):
             self._ready.pop(gateway, None)
         return parts
+
+
+class _Begun:
+    """Calls of which a gateway is told in the same message."""
+
+    def __init__(self) -> None:
+        self.told: list[Begun] = []
+        self.left = asyncio.Event()

@@ -11,7 +11,7 @@ from pydantic_core import from_json, to_json
 
 from warren import ids, objects, telemetry
 from warren.bus import Bus
-from warren.contracts import Job, Outcome
+from warren.contracts import Begun, Job, Outcome, UpstreamCall
 from warren.deployments import Deployment
 from warren.errors import (
     Cancelled,
@@ -88,7 +88,7 @@ class Run:
             conversation=job.conversation,
             before=job.before,
         )
-        self._calls = Calls(upstream, stream.attempt, job.deadline, job.account)
+        self._calls = Calls(upstream, stream.attempt, job.deadline, self._begins, job.account)
         self._calls.latest = telemetry.remote(job.called)
         self._span = telemetry.current()
         self._voice = Voice(job, stream, bus.address, self._calls)
@@ -238,7 +238,7 @@ class Run:
     def _walk(self) -> Walk:
         job = self.job
         holder = job.held.deployment if job.held is not None else None
-        wish = Wish(tags=job.knobs.tags, stream=job.stream, holder=holder)
+        wish = Wish(tags=job.knobs.tags, stream=job.stream, holder=holder, barred=job.barred)
         model, now = self._request["model"], time()
         walk = Walk(self._router, model, job.knobs, wish, now, planned=job.plan, walked=job.walked)
         if job.knobs.mock_testing is not None and job.walked is None:
@@ -316,7 +316,7 @@ class Run:
         job = self.job
         blank = objects.blank(self._request, response_id=job.response_id, created_at=job.created_at)
         seal = self._seals.seal(REASONING)
-        return Assembler(blank, request=self._request, seal=seal, sequence=sequence, prompt=len(job.payload))
+        return Assembler(blank, request=self._request, seal=seal, sequence=sequence)
 
     def _announce(self) -> None:
         """The provider takes its time: let it be known who is at it, and that the response has begun."""
@@ -334,6 +334,22 @@ class Run:
         if self.job.stream:
             self._voice.open(200)
             self.say(events)
+
+    async def _begins(self, calls: tuple[UpstreamCall, ...]) -> None:
+        """Should this worker die over the last of these calls, somebody has to know of them."""
+        job = self.job
+        begun = Begun(
+            response_id=job.response_id,
+            account=job.account,
+            attempt=self.stream.attempt,
+            worker=self._bus.address,
+            model=self._request["model"],
+            created_at=job.created_at,
+            deadline=job.deadline,
+            payer=job.payer,
+            calls=calls,
+        )
+        await self.stream.begins(begun)
 
     def _end(self, events: list[Event]) -> None:
         self._voice.end(events, self._assembler.response, shown=self._assembler.shown)

@@ -5,7 +5,7 @@ httpx's own pool looks at every connection for every request, which at 64 of the
 """
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from time import monotonic
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +15,8 @@ import aiohttp
 import httpx
 from yarl import URL
 
+SENDING = "warren.sending"
+"""The extension of a request that is awaited when there is a connection, before anything is sent on it."""
 _TRIES = 3
 """Kept connections that may turn out to be dead before there is an error."""
 _AT_ONCE = 1.0
@@ -33,7 +35,7 @@ class Transport(httpx.AsyncBaseTransport):
         if self._session is None:
             self._session = self._open()
         for _ in range(_TRIES):
-            tried = _Try()
+            tried = _Try(request.extensions.get(SENDING))
             try:
                 answer = await self._ask(self._session, request, tried)
             except (aiohttp.ClientError, OSError) as error:
@@ -68,6 +70,7 @@ class Transport(httpx.AsyncBaseTransport):
         )
         watch = aiohttp.TraceConfig()
         watch.on_connection_reuseconn.append(_reused)
+        watch.on_connection_create_end.append(_connected)
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -95,11 +98,16 @@ class Pieces:
 class _Try:
     """One way through the pool."""
 
-    __slots__ = ("began", "reused")
+    __slots__ = ("_sending", "began", "reused")
 
-    def __init__(self) -> None:
+    def __init__(self, sending: Callable[[], Awaitable[None]] | None) -> None:
         self.began = monotonic()
         self.reused = False
+        self._sending = sending
+
+    async def connected(self) -> None:
+        if self._sending is not None:
+            await self._sending()
 
     def found_dead(self, error: Exception) -> bool:
         """Whether a kept connection had been closed by the server before it was asked this."""
@@ -124,8 +132,13 @@ class _Body(httpx.AsyncByteStream):
             self._answer.close()
 
 
-async def _reused(_: aiohttp.ClientSession, told: SimpleNamespace, __: aiohttp.TraceConnectionReuseconnParams) -> None:
+async def _reused(_: aiohttp.ClientSession, told: SimpleNamespace, __: object) -> None:
     told.trace_request_ctx.reused = True
+    await told.trace_request_ctx.connected()
+
+
+async def _connected(_: aiohttp.ClientSession, told: SimpleNamespace, __: object) -> None:
+    await told.trace_request_ctx.connected()
 
 
 def _data(request: httpx.Request) -> Any:

@@ -1,11 +1,11 @@
 """The way to the provider: one HTTP call, its answer cut into events, and every way in which that can fail."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from time import time
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 from pydantic_core import from_json, to_json
@@ -28,11 +28,14 @@ from warren_worker.framing import Cutter, cutter
 from warren_worker.media import Fetch
 from warren_worker.provider import Endpoint
 from warren_worker.refusal import detail, inside, quoting
-from warren_worker.transport import Pieces, Transport
+from warren_worker.transport import SENDING, Pieces, Transport
 
 _REFUSAL_SIZE = 64 * 1024
 _ANSWER_SIZE = 64 * 1024 * 1024
 _LONGEST_ID = 200
+_CALL_ID = "x-client-request-id"
+"""Under this OpenAI and others write down what a client calls its request: what is on record here and what they bill
+can be laid side by side, also where no answer came."""
 _REQUEST_IDS = (
     "x-request-id",
     "request-id",  # Anthropic
@@ -69,8 +72,18 @@ class Patience:
     """From one event to the next: bytes that complete no event do not count."""
 
 
-Heard = Callable[[int, str | None], None]
-"""Is told the status of an answer, and what the provider calls the request; of a refusal, too."""
+class Witness(Protocol):
+    """Who writes down what becomes of a call."""
+
+    @property
+    def call_id(self) -> str:
+        """What we call it; the provider is told."""
+
+    async def sending(self) -> None:
+        """There is a connection, and the request goes out. It may have to go out again."""
+
+    def heard(self, status: int, request_id: str | None) -> None:
+        """The status of the answer, and what the provider calls the request; of a refusal, too."""
 
 
 class Upstream:
@@ -88,7 +101,7 @@ class Upstream:
 
     @asynccontextmanager
     async def ask(
-        self, endpoint: Endpoint, call: Call, deadline: float, heard: Heard | None = None
+        self, endpoint: Endpoint, call: Call, deadline: float, witness: Witness | None = None
     ) -> AsyncIterator[AsyncIterator[list[sse.Event]]]:
         """Make this call. The answer's events come in batches, as the network brings them.
 
@@ -104,7 +117,7 @@ class Upstream:
         with _told(deadline):
             async with (
                 asyncio.timeout_at(loop.time() + first) as timer,
-                self._answer(endpoint, call.path, call.body, framing, call.headers, heard) as response,
+                self._answer(endpoint, call.path, call.body, framing, call.headers, witness) as response,
             ):
                 if _media_type(response) not in framing.types:
                     raise _without_stream(await _bounded(response, _REFUSAL_SIZE))
@@ -118,7 +131,7 @@ class Upstream:
         body: Mapping[str, Any],
         deadline: float,
         headers: Mapping[str, str] | None = None,
-        heard: Heard | None = None,
+        witness: Witness | None = None,
     ) -> Item:
         """Ask for one JSON object.
 
@@ -129,7 +142,7 @@ class Upstream:
         with _told(deadline):
             async with (
                 asyncio.timeout(min(total, self._patience.idle)),
-                self._answer(endpoint, path, body, "application/json", headers or {}, heard) as response,
+                self._answer(endpoint, path, body, "application/json", headers or {}, witness) as response,
             ):
                 answer = await _bounded(response, _ANSWER_SIZE)
         try:
@@ -148,19 +161,19 @@ class Upstream:
         body: Mapping[str, Any],
         accept: str,
         more: Mapping[str, str],
-        heard: Heard | None,
+        witness: Witness | None,
     ) -> AsyncIterator[httpx.Response]:
         """A 2xx, of which no byte is read. A token that has become bad is renewed, once."""
         data = to_json(_over(body, endpoint.body))
-        request = await self._request(endpoint, path, data, accept, more)
+        request = await self._request(endpoint, path, data, accept, more, witness)
         response = await self._client.send(request, stream=True)
         if response.status_code in (401, 403) and endpoint.credential and self._authority.forget(endpoint.credential):
             await response.aclose()
-            request = await self._request(endpoint, path, data, accept, more)
+            request = await self._request(endpoint, path, data, accept, more, witness)
             response = await self._client.send(request, stream=True)
         try:
-            if heard is not None:
-                heard(response.status_code, _request_id(response))
+            if witness is not None:
+                witness.heard(response.status_code, _request_id(response))
             if not 200 <= response.status_code < 300:
                 said = await _bounded(response, _REFUSAL_SIZE)
                 raise endpoint.dialect.refusal(response.status_code, response.headers, said)
@@ -174,19 +187,28 @@ class Upstream:
             await response.aclose()
 
     async def _request(
-        self, endpoint: Endpoint, path: str, data: bytes, accept: str, more: Mapping[str, str]
+        self,
+        endpoint: Endpoint,
+        path: str,
+        data: bytes,
+        accept: str,
+        more: Mapping[str, str],
+        witness: Witness | None,
     ) -> httpx.Request:
         url = endpoint.base_url + path
         if endpoint.query:
             url += ("&" if "?" in path else "?") + endpoint.query
         headers = {"content-type": "application/json", "accept": accept, **more, **endpoint.headers}
         headers |= {name: f"{more[name]},{endpoint.headers[name]}" for name in more.keys() & endpoint.headers.keys()}
+        if witness is not None:
+            headers.setdefault(_CALL_ID, witness.call_id)
         if endpoint.credential is not None:
             headers |= await self._authority.headers(endpoint.credential, url, data, headers)
+        told = {} if witness is None else {SENDING: witness.sending}
         if len(data) <= Pieces.SIZE:
-            return self._client.build_request("POST", url, content=data, headers=headers)
+            return self._client.build_request("POST", url, content=data, headers=headers, extensions=told)
         headers["content-length"] = str(len(data))
-        return self._client.build_request("POST", url, content=Pieces(data), headers=headers)
+        return self._client.build_request("POST", url, content=Pieces(data), headers=headers, extensions=told)
 
     async def _events(
         self, response: httpx.Response, reader: Cutter, timer: asyncio.Timeout, end: float

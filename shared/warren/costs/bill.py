@@ -21,6 +21,8 @@ class Served:
     """The service tier that the provider names, or else the one that was asked for."""
     search_size: str | None = None
     """The `search_context_size` that was asked for."""
+    picture_model: str | None = None
+    """Which model the provider's tool that makes pictures has used."""
     region: str | None = None
     """Where, of a deployment whose prices depend on that; None: where its configuration says."""
 

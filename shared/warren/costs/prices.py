@@ -93,7 +93,26 @@ class Prices:
             return billed([CostLine("request", Decimal(1), usage.stated)], [], "provider")
         if found.sheet is None:
             return billed([], [_MODEL] if _used(usage) else [])
-        return bill(found.sheet, usage, served, found.uplift)
+        pictures = self._pictures(found.deployment.provider, usage.pictures, served)
+        if pictures is None:
+            return bill(found.sheet, usage, served, found.uplift)
+        others = {name: times for name, times in usage.tools.items() if name != tools.IMAGES}
+        made = bill(found.sheet, usage.model_copy(update={"tools": others}), served, found.uplift)
+        lines, unpriced = (*made.lines, *pictures.lines), (*made.unpriced, *pictures.unpriced)
+        return billed(lines, unpriced, made.source, made.date)
+
+    def _pictures(self, provider: str, used: Usage | None, served: Served) -> Bill | None:
+        """What the tool that makes pictures has used; None if nobody says that, or what its model costs."""
+        if used is None or served.picture_model is None or not _used(used):
+            return None
+        entry = self._table.find(provider, served.picture_model, None, None) if self._table is not None else None
+        entry = entry or known.entry(provider, served.picture_model, served.at)
+        sheet = None if entry is None else _sheet(entry, provider, known.SOURCE, None)
+        if sheet is None:
+            return None
+        made = bill(sheet, used, served)
+        lines = tuple(line._replace(what=f"{tools.IMAGES} {line.what}") for line in made.lines)
+        return replace(made, lines=lines, unpriced=(tools.IMAGES,) if made.unpriced else ())
 
     def _found(self, deployment: Deployment, at: float, region: str | None = None) -> _Kept:
         place = deployment.id, deployment.model, region

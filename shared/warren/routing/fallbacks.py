@@ -1,9 +1,10 @@
 """Where a request goes on when a group has failed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from warren.contracts import Knobs, Target
 from warren.errors import InvalidRequest, WarrenError
+from warren.routing.groups import Group, Groups
 from warren.routing.rules import Cause, Fallbacks, Rules, cause
 
 EVERY = "*"
@@ -32,6 +33,22 @@ def ahead(error: WarrenError, names: Iterable[str], rules: Rules, knobs: Knobs) 
         if kind is not None and (found := _of(kind, tuple(names), rules, knobs)):
             return found
     return ()
+
+
+def reachable(model: str, groups: Groups, rules: Rules, knobs: Knobs) -> Iterator[tuple[Target, Group]]:
+    """All groups that a request for this one may go on to, whatever goes wrong on its way, and how it asks there."""
+    waiting = [] if knobs.disable_fallbacks else [Target(model=model)]
+    seen: set[str] = set()
+    while waiting:
+        target = waiting.pop()
+        group = groups.find(target.model)
+        if group is None or group.key in seen:
+            continue
+        if seen:
+            yield target, group
+        seen.add(group.key)
+        for kind in (*_SPECIAL.values(), "fallbacks"):
+            waiting += _of(kind, (target.model, group.name), rules, knobs)
 
 
 def _of(kind: str, names: tuple[str, ...], rules: Rules, knobs: Knobs) -> tuple[Target, ...]:

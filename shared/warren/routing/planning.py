@@ -1,12 +1,12 @@
 """Which deployments of a group may be asked for a request, and in which order."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from random import random
 
 from warren.deployments import Deployment
-from warren.errors import InvalidRequest, ModelNotFound
+from warren.errors import InvalidRequest, ModelNotFound, WarrenError
 from warren.routing.board import Board
 from warren.routing.groups import Group, Groups
 from warren.routing.order import Chance, Rate, ordered, shuffled
@@ -47,6 +47,8 @@ class Wish:
     stream: bool = False
     holder: str | None = None
     """The deployment that has the session: it goes first."""
+    barred: Collection[str] = ()
+    """Deployments that have no budget for it."""
     sticky: str | None = None
     """What belongs together and should go to one place: the same text gives the same order."""
 
@@ -58,8 +60,12 @@ def plan(router: Router, group: Group, wish: Wish, now: float) -> list[Deploymen
 
     Raises:
         InvalidRequest: there is none for these tags.
+        WarrenError: there is none that has a budget for it.
     """
-    allowed = _tagged(group, wish.tags, router.rules)
+    tagged = _tagged(group, wish.tags, router.rules)
+    allowed = [one for one in tagged if one.id not in wish.barred]
+    if tagged and not allowed:
+        raise WarrenError("A budget is used up.", code="insufficient_quota", status=429)
     if wish.sticky is not None:
         text = wish.sticky
         order = shuffled(allowed, lambda one: _share(text, one.id))

@@ -76,7 +76,8 @@ async def _ask(
     now, id_, payer, plan = time(), ids.new("cmpr"), Payer(), way.plan
     if what == "compact":  # counting is free
         wish = Asked(id_, plan, now + gateway.request_timeout, len(body))
-        payer, plan = await pay(gateway, request, wanted, wish)
+        paid = await pay(gateway, request, wanted, wish)
+        payer, plan = paid.payer, paid.plan
     provider = way.provider if plan[0] == way.plan[0] else gateway.config.deployments[plan[0]].provider
     asked = Ask(
         what=what,

@@ -140,6 +140,14 @@ class Chain:
         return cls(list(reversed(turns.values())), hole)
 
 
+def known(outcome: Outcome, answer: Recorded, there: Mapping[str, bool]) -> Recorded:
+    """The answer to an outcome, with its calls that another one has told of before: `there` says of what is on record
+    whether it is as a worker says itself, or as others know of a lost one.
+    """
+    others = frozenset(call.call_id for call in outcome.calls if there.get(call.call_id, call.lost) != call.lost)
+    return answer.model_copy(update={"known": others}) if others else answer
+
+
 class Store(Protocol):
     """The memory of all accounts. To every question and every write, another account's response is not there.
 
@@ -186,7 +194,9 @@ class Store(Protocol):
         The first outcome of a response wins, here and for ever; the same one again has won again. Once a response
         is claimed, only outcomes of the attempt that claimed it last can win, and those that belong to no attempt
         (`attempt` is empty). A superseded one never wins. The calls of every outcome are remembered once each,
-        whether it wins or not, and so is the charge. A blob that the record names is kept as long as the record.
+        whether it wins or not, and so is the charge. A call of a worker that is gone may be told of by somebody else
+        (`lost`), and by itself after all: the first counts, the answer to the other names it in `known`. A blob that
+        the record names is kept as long as the record.
 
         A detached run that has failed before any output was shown, and was not visible either, frees its key.
         """

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-Shelf = Literal["virtual_keys", "end_users", "accounts", "budgets", "counting", "outbox"]
+Shelf = Literal["virtual_keys", "end_users", "accounts", "budgets", "calls", "counting", "outbox"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ from warren.contracts import Claim, Outcome, Recorded, UpstreamCall
 from warren.errors import ContextLengthExceeded
 from warren.settings import Complaint
 from warren_ledger.history import walk
-from warren_ledger.store import KEEP, KEEP_OPEN, MAX_HISTORY, MAX_TURNS, OPEN, Chain, Record
+from warren_ledger.store import KEEP, KEEP_OPEN, MAX_HISTORY, MAX_TURNS, OPEN, Chain, Record, known
 from warren_ledger.store.mongo.blobs import MongoBlobs
 from warren_ledger.store.mongo.charges import MongoCharges
 from warren_ledger.store.mongo.conversations import MongoConversations
@@ -96,7 +96,7 @@ class MongoStore:
     async def put(self, outcomes: Sequence[Outcome]) -> list[Recorded]:
         with reaching(WRITE):
             # Who sees a response must see its link and its costs: these first.
-            await asyncio.gather(
+            taken, _ = await asyncio.gather(
                 insert(self._costs, [cost_of(outcome, call) for outcome in outcomes for call in outcome.calls]),
                 insert(self._links, [link for outcome in outcomes if (link := self._link(outcome))]),
             )
@@ -105,7 +105,15 @@ class MongoStore:
                 recorded.update(zip(places, await self._record([outcomes[at] for at in places]), strict=True))
             answers = [recorded.get(at, Recorded(won=False, status=OPEN)) for at in range(len(outcomes))]
             await self.charges.write(outcomes, answers)
-        return answers
+            return await self._told_before(outcomes, answers, taken) if taken else answers
+
+    async def _told_before(
+        self, outcomes: Sequence[Outcome], answers: list[Recorded], taken: set[str]
+    ) -> list[Recorded]:
+        """The answers, each with the calls that another one has told of."""
+        found = self._costs.find({"_id": {"$in": list(taken)}}, {"lost": True})
+        there = {document["_id"]: document.get("lost", False) async for document in found}
+        return [known(outcome, answer, there) for outcome, answer in zip(outcomes, answers, strict=True)]
 
     async def _record(self, outcomes: Sequence[Outcome]) -> list[Recorded]:
         """Write outcomes of different responses: inserts, which cost half of what upserts do, then what is claimed."""

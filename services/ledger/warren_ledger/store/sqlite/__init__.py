@@ -20,7 +20,7 @@ from warren.contracts import Blob, Claim, Outcome, Recorded, UpstreamCall
 from warren.errors import ContextLengthExceeded, LedgerUnavailable
 from warren.settings import Complaint
 from warren_ledger.history import walk
-from warren_ledger.store import KEEP, KEEP_OPEN, MAX_HISTORY, MAX_TURNS, OPEN, Chain, Record
+from warren_ledger.store import KEEP, KEEP_OPEN, MAX_HISTORY, MAX_TURNS, OPEN, Chain, Record, known
 from warren_ledger.store.runs import QUEUED, pairs
 from warren_ledger.store.sqlite import blobs, charges, conversations, entries, lists, notes, runs
 from warren_ledger.store.sqlite.file import File
@@ -180,10 +180,19 @@ class SqliteStore:
         with self._file.writing():
             if self._file.now() > self._purged + _PURGE:
                 self._purge()
-            self._file.db.executemany(_COST, [_cost(outcome, call) for outcome in outcomes for call in outcome.calls])
+            there = dict(
+                filter(None, [self._keep_call(outcome, call) for outcome in outcomes for call in outcome.calls])
+            )
             answers = [self._record(outcome) for outcome in outcomes]
             self.charges.write(outcomes, answers)
-        return answers
+        return [known(outcome, answer, there) for outcome, answer in zip(outcomes, answers, strict=True)]
+
+    def _keep_call(self, outcome: Outcome, call: UpstreamCall) -> tuple[str, bool] | None:
+        """Its id, if it is on record already, and whether as a lost one."""
+        if self._file.db.execute(_COST, _cost(outcome, call)).rowcount:
+            return None
+        (there,) = self._file.db.execute("SELECT call FROM costs WHERE call_id = ?", (call.call_id,)).fetchone()
+        return call.call_id, UpstreamCall.model_validate_json(there).lost
 
     def _record(self, outcome: Outcome) -> Recorded:
         if outcome.superseded:

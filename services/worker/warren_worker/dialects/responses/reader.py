@@ -7,6 +7,8 @@ from typing import Any
 from pydantic_core import from_json
 
 from warren import sse
+from warren.contracts import Usage
+from warren.costs.tools import WEB_SEARCH
 from warren.errors import UpstreamError
 from warren.objects import Item
 from warren_worker.dialect import (
@@ -21,6 +23,7 @@ from warren_worker.dialect import (
     Tokens,
     ToolCall,
     UpstreamId,
+    plausible,
     searches,
     stated,
     used,
@@ -82,7 +85,7 @@ class ResponsesReader:
         if kind not in ("response.completed", "response.incomplete", "response.failed"):
             return
         if isinstance(usage := response.get("usage"), dict):
-            yield from _usage(usage)
+            yield from _usage(usage, response.get("tool_usage"))
         if kind == "response.failed":
             raise inside(response.get("error"))
         if self._loose:
@@ -126,7 +129,8 @@ def _completed(kind: str, event: Item) -> Item:
     return event
 
 
-def _usage(usage: Item) -> Iterator[Tokens]:
+def _usage(usage: Item, of_tools: Any) -> Iterator[Tokens]:
+    of_tools = _object(of_tools)
     read = usage.get("input_tokens_details") or {}
     written = usage.get("output_tokens_details") or {}
     kept = read.get("cache_write_tokens_details")
@@ -142,5 +146,33 @@ def _usage(usage: Item) -> Iterator[Tokens]:
         input_image_tokens=read.get("image_tokens"),
         output_audio_tokens=written.get("audio_tokens"),
         output_image_tokens=written.get("image_tokens"),
-        tools=searches(usage),
+        tools=searches(usage) | _searches(of_tools.get("web_search")),
+        pictures=_pictures(of_tools.get("image_gen")),
     )
+
+
+def _searches(usage: Any) -> dict[str, int]:
+    """Those that are charged, if OpenAI says so: not to have to count what was done."""
+    times: Any = _object(usage).get("num_requests")
+    return {WEB_SEARCH: int(times)} if plausible(times) else {}
+
+
+def _pictures(usage: Any) -> Usage | None:
+    """What the tool that makes pictures has used, a model of its own."""
+    if not isinstance(usage, dict):
+        return None
+    read, written = _object(usage.get("input_tokens_details")), _object(usage.get("output_tokens_details"))
+    cached = _object(usage.get("cached_tokens_details"))
+    counts: Item = {
+        "input_tokens": usage.get("input_tokens"),
+        "input_image_tokens": read.get("image_tokens"),
+        "cached_tokens": usage.get("cached_tokens"),
+        "cached_image_tokens": cached.get("cached_image_tokens"),
+        "output_tokens": usage.get("output_tokens"),
+        "output_image_tokens": written.get("image_tokens", usage.get("output_tokens")),
+    }
+    return Usage(**{name: int(count) for name, count in counts.items() if plausible(count)})
+
+
+def _object(value: Any) -> Item:
+    return value if isinstance(value, dict) else {}
