@@ -68,7 +68,7 @@ class Load:
                 continue
             assert response["id"] not in self.ended
             self.ended[response["id"]] = response
-            if response["status"] == "completed":
+            if response["status"] in ("completed", "incomplete"):
                 self.good_at.append(monotonic())
                 previous = response["id"]
 
@@ -78,7 +78,7 @@ class Load:
     @property
     def longest_pause(self) -> float:
         times = sorted(self.good_at)
-        return max(later - earlier for earlier, later in pairwise(times))
+        return max((later - earlier for earlier, later in pairwise(times)), default=0.0)
 
     @property
     def statuses(self) -> Counter[str]:
