@@ -123,7 +123,7 @@ class Price(Contract):
     """What is charged for it, in US dollars; None is unknown, never free."""
     provider_cost: Decimal | None = None
     """What the provider takes, if that is not what is charged."""
-    cost_lines: tuple[CostLine, ...] = ()
+    cost_lines: tuple[Annotated[CostLine, _known(CostLine)], ...] = ()
     """What it is the sum of."""
     price_source: str | None = None
     """Whose prices these are: `config`, `provider`, or the name of a table of prices."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from warren.contracts import Begun, CostLine, Outcome, UpstreamCall
-from warren.costs.bill import billed
+from warren.costs import adjusting
 from warren.objects import Item
 
 CHARACTERS = 4
@@ -50,14 +50,14 @@ def outcome(begun: Begun, at: float) -> Outcome:
 
 def _ended(call: UpstreamCall, at: float, said: int) -> UpstreamCall:
     seconds = max(at - call.started_at, 0.0)
-    lines = tuple(_line(line, said, seconds) for line in call.cost_lines)
-    bill = billed(lines, call.unpriced)
+    bill = adjusting.again([_line(line, said, seconds) for line in call.cost_lines], call.unpriced)
     return call.model_copy(
         update={
             "seconds": seconds,
             "usage": call.usage and call.usage.model_copy(update={"output_tokens": said}),
             "cost": bill.amount,
-            "cost_lines": tuple(line for line in lines if line.quantity),
+            "provider_cost": bill.provider_amount,
+            "cost_lines": tuple(line for line in bill.lines if line.quantity),
             "lost": True,
         }
     )

@@ -187,7 +187,7 @@ def test_nothing_is_rounded(amount: str) -> None:
 
 
 def test_corrections_are_taken_once_in_their_order_and_of_this_period_only() -> None:
-    book = holding("a").settled("a", Decimal(2), NOW)
+    book = holding("a").settled("a", cost("2"), NOW)
     book = book.model_copy(update={"duration": "1d", "resets_at": renewed("1d", NOW)})
     changes = [(NOW, Decimal("0.5")), (NOW - 2 * 86_400, Decimal(7))]
     once = book.recharged(5, changes, NOW)

@@ -5,9 +5,11 @@ from decimal import Decimal
 import pytest
 
 from warren.contracts import Begun, CostLine, Payer, UpstreamCall, Usage, charge
+from warren.costs.adjusting import charged
 from warren.costs.bill import billed
 from warren.losses import lost, outcome, shown, tokens
 from warren.objects import Item
+from warren.spending import Margin, Terms
 
 NOW = 1_763_000_010.0
 
@@ -55,6 +57,16 @@ def test_a_lost_call_is_charged_for_what_it_was_asked_and_what_was_shown(charact
     assert made.cost == Decimal("0.000125") + said * Decimal("0.00001")
     assert sum(line.quantity * line.rate for line in made.cost_lines) == made.cost
     assert (made.lost, made.usage_source, made.seconds) == (True, "estimated", 10.0)
+
+
+def test_a_discount_and_a_margin_are_of_what_it_comes_to() -> None:
+    terms = Terms({"openai": Decimal("0.1")}, {"openai": Margin(Decimal("0.5"), Decimal("0.01"))})
+    bill = charged(billed((READ, SAID), ()), "openai", terms)
+    whole = call(1, READ, SAID).model_copy(update={"cost": bill.amount, "cost_lines": bill.lines})
+    (made,) = lost(begun(whole), NOW, 40)
+    listed = Decimal("0.000125") + 10 * Decimal("0.00001")
+    assert made.provider_cost == listed * Decimal("0.9")
+    assert made.cost == listed * Decimal("0.9") * Decimal("1.5") + Decimal("0.01")
 
 
 def test_calls_before_the_last_one_are_what_they_were() -> None:

@@ -1,12 +1,12 @@
 """What is charged for what a provider takes: less by a discount that it gives, more by a margin."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple
 
 from warren.contracts import CostLine
-from warren.costs.bill import MONEY, Bill
+from warren.costs.bill import MONEY, Bill, billed
 from warren.spending import EVERYBODY, Margin, Terms
 
 DISCOUNT, MARGIN, FEE = "discount", "margin", "fee"
@@ -36,6 +36,16 @@ def _margin(margin: Margin | None, amount: Decimal) -> Iterator[CostLine]:
         yield CostLine(MARGIN, amount, margin.percentage)
     if margin is not None and margin.fixed_amount:
         yield CostLine(FEE, Decimal(1), margin.fixed_amount)
+
+
+def again(lines: Sequence[CostLine], unpriced: Iterable[str]) -> Bill:
+    """The bill of these lines, of which those of use have changed: the discount and the margin among them are of what the
+    others come to now.
+    """
+    rates = {line.what: line.rate for line in lines if line.what in _ADJUSTING}
+    margin = Margin(rates.get(MARGIN, Decimal(0)), rates.get(FEE, Decimal(0)))
+    terms = Terms({"": -rates[DISCOUNT]} if DISCOUNT in rates else {}, {"": margin} if rates else {})
+    return charged(billed((line for line in lines if line.what not in _ADJUSTING), unpriced), "", terms)
 
 
 class Adjusted(NamedTuple):
