@@ -103,7 +103,7 @@ async def test_there_are_no_routes_but_these(system: System) -> None:
     assert others <= OPEN | {"/health", *OPS, *OPS_OF_ACCOUNTS} | {path for _, path in MANAGEMENT}
     assert {path for path in others if path.startswith("/ops/")} == {*OPS, *OPS_OF_ACCOUNTS}
     assert len(ROUTES) > 50
-    assert len(MANAGEMENT) == 8 + 3 * 7 + 7
+    assert len(MANAGEMENT) == 8 + 3 * 7 + 8
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pydantic_core import from_json
 from tests.worker.staging import Stage, stage
 from warren import ids
 from warren.bus import jobs
-from warren.contracts import Cancel, Chunks, Claim, Claimed, Flag, Job, Outcome, Ping, Pong
+from warren.contracts import Begun, Cancel, Chunks, Claim, Claimed, Flag, Job, Outcome, Ping, Pong
 from warren.objects import Item
 
 pytestmark = pytest.mark.anyio
@@ -61,7 +61,7 @@ async def test_what_has_ended_is_not_run_again(verdict: str) -> None:
 async def test_of_what_nobody_listens_to_there_is_only_the_outcome() -> None:
     async with stage("words-3") as on:
         await on.ran(on.job(BACKGROUND, detached=True, reply_to=""))
-        assert [type(message) for message in on.ledger.received] == [Claim, Outcome]
+        assert [type(message) for message in on.ledger.received] == [Claim, Begun, Outcome]
 
 
 async def test_a_background_stream_goes_on_where_the_ledger_began_it() -> None:
@@ -89,7 +89,7 @@ async def test_the_outcome_comes_before_the_last_part_and_after_all_others() -> 
         on.ledger.verdicts = [Claimed(verdict="run", sequence=3)]
         await on.ran(on.job({**BACKGROUND, "model": "words-40-5", "stream": True}, detached=True))
         kinds = [type(message) for message in on.ledger.received]
-        assert kinds == [Claim, *[Chunks] * (len(kinds) - 3), Outcome, Chunks]
+        assert kinds == [Claim, Begun, *[Chunks] * (len(kinds) - 4), Outcome, Chunks]
         assert len(kinds) < 30, "parts gather"
 
 

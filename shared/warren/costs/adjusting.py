@@ -39,7 +39,7 @@ def _margin(margin: Margin | None, amount: Decimal) -> Iterator[CostLine]:
 
 
 def again(lines: Sequence[CostLine], unpriced: Iterable[str]) -> Bill:
-    """The bill of these lines, of which those of use have changed: the discount and the margin among them are of what the
+    """The bill of these lines, of which those of use have changed: a discount and a margin among them are of what the
     others come to now.
     """
     rates = {line.what: line.rate for line in lines if line.what in _ADJUSTING}
