@@ -480,17 +480,6 @@ async def test_two_who_serve_share_the_work(bus: Bus, other: Bus) -> None:
         await until(lambda: stands(bus, Depth(ready=0, consumers=2)))
 
 
-async def test_trace_context_travels_along(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
-    context = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
-    for module in ("memory", "rabbit"):
-        monkeypatch.setattr(f"warren.bus.{module}.headers", lambda: context)
-    taken = Taken()
-    async with bus.serve(AT, taken):
-        await bus.send(AT, PING)
-        await taken.all()
-    assert taken.deliveries == [Delivery(PING, headers=context)]
-
-
 async def test_addresses_are_of_one_process_each(broker: Broker) -> None:
     async with broker.open("same") as one, broker.open("same") as two:
         assert one.address != two.address
