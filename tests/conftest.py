@@ -20,6 +20,7 @@ settings.load_profile("warren")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{OWN_BROKER}: kills or freezes the broker; not run with {AMQP_URL}")
+    config.addinivalue_line("markers", "long: takes minutes; `make verify` runs it, `make test` does not")
 
 
 def pytest_report_header() -> str | None:

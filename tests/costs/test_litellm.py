@@ -7,6 +7,8 @@ import pytest
 from tests.costs import explaining
 from tests.costs.oracle import compared, models, usages
 
+pytestmark = pytest.mark.long
+
 
 def agree(count: int) -> None:
     """Whether both say the same of 200 models and so many usages, or why not."""

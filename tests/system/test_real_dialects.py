@@ -11,7 +11,7 @@ from tests.rig.rabbitmq import free_ports
 from tests.rig.services import KEY, embedded, ready
 from warren import local_model
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.long]
 STORY = "Tell me a short story about a unicorn."
 DIALECTS = ("chat", "responses", "messages")
 every = pytest.mark.parametrize("dialect", DIALECTS)

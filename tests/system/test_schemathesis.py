@@ -9,7 +9,7 @@ from tests.rig.schema import tried_out
 from tests.rig.services import embedded, models, ready
 from tests.rig.upstream import FakeProvider
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.long]
 LARGE = (
     "/v1/responses",
     "/v1/responses/compact",
