@@ -18,8 +18,8 @@ SENT = "x-warren-sent"
 """Header: when a message was sent, in milliseconds since the epoch. AMQP's own timestamp has seconds."""
 
 
-_UNTOLD = frozenset({"chunks", "tail", "ping"})
-"""Messages of which there are many to a request."""
+_UNTOLD = frozenset({"begun", "chunks", "tail", "ping"})
+"""Messages of which there are many to a request, or that tell of what has a span itself."""
 
 
 @contextmanager
