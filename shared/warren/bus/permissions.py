@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from warren.bus import LOGGED, NAMESPACE, PARTIES, RESUME, ROUTING
+from warren.bus import LOGGED, NAMESPACE, PARTIES, RESUME, ROUTING, TRAFFIC
 
 _NOTHING = "^$"
 
@@ -42,11 +42,11 @@ def definitions(providers: Sequence[str] = (), *, vhost: str = "/", namespace: s
     services = [
         service(
             "warren-gateway", "warren-gateway", writes=["jobs", "ledger", r"(jobs|ledger|dead)\..+"], reads=[],
-            tells=[RESUME], hears=[LOGGED, PARTIES, ROUTING],
+            tells=[RESUME, ROUTING, TRAFFIC], hears=[LOGGED, PARTIES, ROUTING, TRAFFIC],
         ),
         service(
             "warren-ledger", "warren-ledger", writes=["jobs"], reads=[r"ledger\.(write|ask)", r"dead\.jobs"],
-            tells=[LOGGED, PARTIES], hears=[],
+            tells=[LOGGED, PARTIES, ROUTING, TRAFFIC], hears=[TRAFFIC],
         ),
         *(
             service(
