@@ -87,7 +87,7 @@ DEFAULT = publishes("", f"{NAMESPACE}.ledger.write")
 REFUSED: dict[str, list[Deed]] = {
     "warren-gateway": [
         consumes("jobs.openai"), consumes("ledger.write"), consumes("dead.jobs"), DEFAULT, publishes("dead", "jobs"),
-        publishes("events", "parties"), publishes("events", "routing"), declares("jobs.mine"),
+        publishes("events", "parties"), publishes("events", "logged"), declares("jobs.mine"),
         declares("inbox.warren-worker_1.inbox.1"), deletes("jobs.openai"), hears("resume", "warren-gateway"),
     ],
     "warren-worker": [
@@ -98,7 +98,7 @@ REFUSED: dict[str, list[Deed]] = {
     "warren-worker-openai": [consumes("jobs.anthropic"), consumes("ledger.write"), DEFAULT],
     "warren-ledger": [
         consumes("jobs.openai"), DEFAULT, publishes("ledger", "write"), publishes("dead", "jobs"),
-        publishes("events", "routing"), declares("inbox.warren-gateway_1.inbox.1"), deletes("ledger.write"),
+        publishes("events", "resume"), declares("inbox.warren-gateway_1.inbox.1"), deletes("ledger.write"),
         hears("resume", "warren-ledger"),
     ],
     "warren-scaler": [consumes("jobs.openai"), publishes("jobs", "openai"), DEFAULT, deletes("jobs.openai")],
@@ -107,7 +107,7 @@ ALLOWED: dict[str, list[Deed]] = {
     "warren-gateway": [publishes("events", "resume"), declares("inbox.warren-gateway_1.inbox.1")],
     "warren-worker": [consumes("jobs.openai"), consumes("jobs.anthropic"), publishes("events", "routing")],
     "warren-worker-openai": [consumes("jobs.openai"), publishes("ledger", "write")],
-    "warren-ledger": [consumes("ledger.write"), publishes("events", "parties")],
+    "warren-ledger": [consumes("ledger.write"), publishes("events", "parties"), publishes("events", "traffic")],
     "warren-scaler": [lambda channel: channel.declare_queue(f"{NAMESPACE}.jobs.openai", passive=True)],
 }
 
