@@ -6,13 +6,15 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 
 from tests.shared.rabbit_namespace import RabbitNamespace
-from warren import ids
+from warren import ids, telemetry
 from warren.bus import DELIVERY_LIMIT, LEDGER_ASK, LEDGER_WRITE, MAX_MESSAGE, Bus, Delivery, Depth, dead, jobs
 from warren.bus.memory import Letter, MemoryBroker
-from warren.contracts import Fetched, Message, Ping, Pong, Rebuild
+from warren.contracts import Done, Fetched, Message, Ping, Pong, Rebuild
 from warren.errors import CallTimeout, InvalidRequest, Overloaded, RequestTooLarge, Unroutable, WarrenError
+from warren.telemetry import spans
 
 pytestmark = pytest.mark.anyio
 SOON = 10.0
@@ -478,6 +480,22 @@ async def test_two_who_serve_share_the_work(bus: Bus, other: Bus) -> None:
         await bus.send(AT, PING)
         await bus.send(AT, PING)
         await until(lambda: stands(bus, Depth(ready=0, consumers=2)))
+
+
+async def test_trace_context_travels_along(bus: Bus) -> None:
+    telemetry.setup("tests", TracerProvider(shutdown_on_exit=False))
+    try:
+        taken = Taken()
+        async with bus.serve(AT, taken):
+            with telemetry.span("asked") as asked:
+                await bus.send(AT, Done())
+            await taken.all()
+        [delivery] = taken.deliveries
+        sent, ours = telemetry.remote(delivery.headers), asked.get_span_context()
+        assert (sent.trace_id, delivery.message) == (ours.trace_id, Done())
+        assert sent.span_id not in (0, ours.span_id), "publishing is a span of its own"
+    finally:
+        spans._Making.tracer = None
 
 
 async def test_addresses_are_of_one_process_each(broker: Broker) -> None:
