@@ -10,7 +10,7 @@ from warren import requests
 from warren.errors import InvalidRequest
 from warren_gateway import app, openapi, queries
 from warren_gateway.openapi_shapes import SHAPES
-from warren_gateway.routes import health
+from warren_gateway.routes import health, ops, recent
 
 MODELS = ["small", "large/new"]
 
@@ -30,7 +30,7 @@ def test_every_route_is_described_and_nothing_else(document: dict[str, Any]) -> 
     }
     served |= {
         (route.path, method.lower())
-        for router in (health.router, *(module.router for module in app.MANAGEMENT))
+        for router in (health.router, ops.router, recent.router, *(module.router for module in app.MANAGEMENT))
         for route in router.routes
         if isinstance(route, APIRoute) and route.include_in_schema
         for method in route.methods or ()

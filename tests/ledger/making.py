@@ -1,6 +1,5 @@
 """Outcomes to store, and a clock to move."""
 
-import itertools
 import json
 import time
 from decimal import Decimal
@@ -10,7 +9,6 @@ from warren import ids
 from warren.contracts import Outcome, Terminal, UpstreamCall, Usage
 
 ACCOUNT = "acme"
-_numbers = itertools.count()
 
 
 class Clock:
@@ -57,6 +55,7 @@ def outcome(
     body: bytes | None = None,
     said: bytes | None = None,
     calls: tuple[UpstreamCall, ...] = (),
+    ended_at: float | None = None,
 ) -> Outcome:
     """An outcome that tells whose it is: the input is `in <id>`, the output `out <id>`."""
     id_ = response_id or fresh()
@@ -72,7 +71,7 @@ def outcome(
         store=store,
         model="gpt",
         created_at=time.time(),
-        ended_at=next(_numbers),
+        ended_at=time.time() if ended_at is None else ended_at,
         split=len(body),
         previous_response_id=previous,
         deployment="openai/gpt",

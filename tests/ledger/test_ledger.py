@@ -53,6 +53,7 @@ class Watched:
         self.batches: list[int] = []
         self.fails: Callable[[Sequence[Outcome]], Exception | None] = lambda outcomes: None
         self.down = False
+        self.shaky = False
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._store, name)
@@ -251,6 +252,23 @@ async def test_for_an_old_or_foreign_id_nobody_waits(rig: Rig, id_: str) -> None
     began = time.monotonic()
     assert not (await rig.fetch(id_)).found
     assert time.monotonic() - began < 0.2
+
+
+@pytest.mark.parametrize("behind", ["store", "queue"])
+async def test_while_a_ledger_is_behind_it_does_not_say_that_something_young_is_not_there(
+    rig: Rig, behind: str
+) -> None:
+    if behind == "store":
+        rig.store.shaky = True
+    else:
+        await rig.write(outcome(ended_at=time.time() - 5))
+    id_ = fresh()
+    for question in (Fetch, Locate, Rebuild):
+        with pytest.raises(LedgerUnavailable, match="behind"):
+            await rig.ask(question(response_id=id_, account=ACCOUNT))
+    with pytest.raises(LedgerUnavailable, match="behind"):
+        await rig.write(Delete(response_id=id_, account=ACCOUNT))
+    assert not (await rig.fetch("resp_0000000000000000000000000000000000000")).found  # that is old
 
 
 async def test_what_is_there_is_answered_at_once_though_it_is_empty(rig: Rig) -> None:

@@ -132,7 +132,8 @@ def test_a_clock_that_was_wrong_blocks_nothing_for_long() -> None:
 
 @pytest.mark.anyio
 async def test_several_ledgers_keep_one_count(store: Store, clock: Clock) -> None:
-    ledgers = [Permits(store.notes, clock) for _ in range(3)]
+    now = clock()
+    ledgers = [Permits(store.notes, lambda: now) for _ in range(3)]
     answers = await asyncio.gather(*(ledgers[n % 3].answer(permit(str(n), rpm=25)) for n in range(60)))
     assert Counter(isinstance(one, Permitted) and one.granted for one in answers) == {True: 25, False: 35}
     assert all(isinstance(one, Permitted) and (one.granted or 60 <= (one.retry_after or 0) <= 61) for one in answers)

@@ -64,6 +64,26 @@ async def test_a_frozen_server_is_unavailable_not_silent() -> None:
             assert await store.find(one.response_id, ACCOUNT) is not None
 
 
+async def test_it_is_shaky_while_there_is_no_primary_and_shortly_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warren_ledger.store.mongo.reach._SHAKY", 1.0)
+    with Mongod() as server:
+        async with MongoStore.open(server.url) as store:
+            await store.ping()
+            assert not store.shaky
+            server.kill()
+            with pytest.raises(LedgerUnavailable):
+                await store.ping()
+            assert store.shaky
+            server.start()
+            await store.ping()
+            assert store.shaky
+
+            async def look() -> bool | None:
+                return not store.shaky or None
+
+            assert await until_there(look, seconds=10)
+
+
 async def test_what_was_acknowledged_survives_kill_9(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("warren_ledger.store.mongo.WRITE", 1.0)
     with Mongod() as server:

@@ -157,11 +157,11 @@ async def test_nothing_confirmed_is_lost_when_the_broker_is_killed(rabbitmq: Rab
                 await bus.send(AT, message, timeout=60)
                 confirmed.append(number(message))
 
+        assert await bus.call(LEDGER_ASK, PING) == Pong()
+        await asyncio.sleep(2)  # RabbitMQ 3.10 finds no leader again for a queue that was only just declared
         async with asyncio.TaskGroup() as senders:
             for _ in range(20):
                 senders.create_task(sender())
-            assert await bus.call(LEDGER_ASK, PING) == Pong()
-            await asyncio.sleep(2)  # RabbitMQ 3.10 finds no leader again for a queue that was only just declared
             await until(lambda: len(confirmed) > 500)
             rabbitmq.kill()
             await until(lambda: not bus.connected and not worker.connected)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.rig.sockets import serving
 from tests.rig.tls import certificate
 from warren.errors import InvalidRequest
 from warren.outbound import PUBLIC, Reach, kind_of, outbound, public
@@ -30,24 +31,15 @@ def answer(content: bytes, kind: str = "image/png", status: str = "200 OK", more
 async def server(handler: Handler | bytes, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """A server on a free port of this machine; the handler is given the head of each request."""
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            if isinstance(handler, bytes):
-                writer.write(handler)
-            else:
-                await handler(head, writer)
-            await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        if isinstance(handler, bytes):
+            writer.write(handler)
+        else:
+            await handler(head, writer)
 
-    serving = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-    try:
-        yield serving.sockets[0].getsockname()[1]
-    finally:
-        serving.close()
+    async with serving(answer, ssl=context) as port:
+        yield port
 
 
 async def fetch(url: str, reach: Reach = HERE, context: ssl.SSLContext | None = None) -> tuple[str, bytes]:

@@ -9,6 +9,7 @@ from time import time
 import pytest
 
 from tests.costs.making import deployment
+from tests.rig.sockets import serving
 from warren import pricing
 from warren.contracts import Usage
 from warren.costs import Prices, Served
@@ -68,34 +69,30 @@ async def test_a_url_is_asked_until_it_gives_prices(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(pricing, "SOON", 0.02)
     answers = [b"", b"HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n", said(b"[1]"), said(content(0.5))]
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answers.pop(0) if len(answers) > 1 else answers[0])
-        await writer.drain()
-        writer.close()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        host, port = server.sockets[0].getsockname()
-        async with pricing.kept(Secret(f"http://{host}:{port}/prices.json?key=secret"), {}, NEAR) as prices:
-            assert price(prices)[1] == "genai-prices 0.2.3"
-            async with asyncio.timeout(10):
-                while price(prices)[0] != Decimal("0.5"):
-                    await asyncio.sleep(0.02)
-    assert price(prices)[1] == f"http://{host}:{port}/prices.json"
+    async with (
+        serving(answer) as port,
+        pricing.kept(Secret(f"http://127.0.0.1:{port}/prices.json?key=secret"), {}, NEAR) as prices,
+    ):
+        assert price(prices)[1] == "genai-prices 0.2.3"
+        async with asyncio.timeout(10):
+            while price(prices)[0] != Decimal("0.5"):
+                await asyncio.sleep(0.02)
+    assert price(prices)[1] == f"http://127.0.0.1:{port}/prices.json"
 
 
 async def test_only_who_may_be_asked_is_asked_for_prices() -> None:
     asked = False
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal asked
         asked = True
-        writer.close()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        host, port = server.sockets[0].getsockname()
-        async with pricing.kept(Secret(f"http://{host}:{port}/prices.json"), {}, Reach()):
-            pass
+    async with serving(answer) as port, pricing.kept(Secret(f"http://127.0.0.1:{port}/prices.json"), {}, Reach()):
+        pass
     assert not asked
 
 

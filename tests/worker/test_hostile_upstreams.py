@@ -20,6 +20,8 @@ import pytest
 from pydantic_core import from_json, to_json
 
 from tests.rig.legal import check_stream
+from tests.rig.rabbitmq import free_ports
+from tests.rig.sockets import serving
 from tests.rig.tls import certificate
 from tests.worker.staging import stage
 from tests.worker.telling import REQUEST, assembler, wire
@@ -122,25 +124,16 @@ async def server(*says: Say | bytes) -> AsyncIterator[tuple[str, list[bytes]]]:
     """
     asked: list[bytes] = []
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         say = says[min(len(asked), len(says) - 1)]
-        try:
-            asked.append(await reader.readuntil(b"\r\n\r\n"))
-            if isinstance(say, bytes):
-                writer.write(say)
-            else:
-                await say(writer)
-            await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        if isinstance(say, bytes):
+            writer.write(say)
+        else:
+            await say(writer)
 
-    serving = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{serving.sockets[0].getsockname()[1]}", asked
-    finally:
-        serving.close()
+    async with serving(answer) as port:
+        yield f"http://127.0.0.1:{port}", asked
 
 
 @dataclass
@@ -451,56 +444,50 @@ async def test_slow_is_not_silent_until_time_is_up(framing: Framing) -> None:
 
 
 async def test_who_is_not_there_is_unreachable() -> None:
-    gone = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
-    port = gone.sockets[0].getsockname()[1]
-    gone.close()
-    await gone.wait_closed()
+    (port,) = free_ports(1)
     for url in (f"http://127.0.0.1:{port}", "http://nobody.invalid", "https://nobody.invalid"):
         assert type((await ran(Framing.SSE, b"", url=url)).error) is UpstreamUnreachable
 
 
 async def test_a_certificate_that_is_not_trusted_is_unreachable(tmp_path: Path) -> None:
-    serving, _ = certificate("localhost", tmp_path)
-    stranger = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=serving)
-    url = f"https://localhost:{stranger.sockets[0].getsockname()[1]}"
-    assert type((await ran(Framing.SSE, b"", url=url)).error) is UpstreamUnreachable
-    stranger.close()
+    async def answer(*_: Any) -> None:
+        """Nobody gets here."""
+
+    context, _ = certificate("localhost", tmp_path)
+    async with serving(answer, ssl=context) as port:
+        assert type((await ran(Framing.SSE, b"", url=f"https://localhost:{port}")).error) is UpstreamUnreachable
 
 
 @pytest.mark.parametrize("way", ["fin", "rst"])
 async def test_a_kept_connection_that_died_costs_nothing(way: str) -> None:
     """The first connection answers once and is dead when it is asked again; the call goes over another."""
     good = framed(Framing.SSE, HELLO, STOP)
-    answer = head(Framing.SSE, more=f"content-length: {len(good)}\r\n").replace(b"connection: close\r\n", b"") + good
+    whole = head(Framing.SSE, more=f"content-length: {len(good)}\r\n").replace(b"connection: close\r\n", b"") + good
     connections = 0
     requests = 0
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal connections, requests
         connections += 1
         mine = connections
-        try:
-            for _ in range(2):
-                request = await reader.readuntil(b"\r\n\r\n")
-                requests += 1
-                length = int(request.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-                await reader.readexactly(length)
-                if mine == 1 and requests > 1:
-                    reset(writer) if way == "rst" else writer.close()
-                    return
-                writer.write(answer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            writer.close()
+        for _ in range(2):
+            request = await reader.readuntil(b"\r\n\r\n")
+            requests += 1
+            length = int(request.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+            await reader.readexactly(length)
+            if mine == 1 and requests > 1:
+                if way == "rst":
+                    reset(writer)
+                return
+            writer.write(whole)
 
-    serving = await asyncio.start_server(serve, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{serving.sockets[0].getsockname()[1]}"
-    endpoint = Endpoint("d", "p", "m", url, Plain(Framing.SSE), remembers=False, headers={})
-    async with connect(QUICK, 4) as upstream:
+    async with serving(answer) as port, connect(QUICK, 4) as upstream:
+        url = f"http://127.0.0.1:{port}"
+        endpoint = Endpoint("d", "p", "m", url, Plain(Framing.SSE), remembers=False, headers={})
         for body in ({"model": "m"}, {"model": "m", "long": "x" * 600_000}):
             async with upstream.ask(endpoint, Call("/talk", body), time() + 20) as said:
                 events = [event async for batch in said for event in batch]
             assert len(events) == 2
-    serving.close()
     assert (connections, requests) == (2, 3)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.rig.sockets import serving
 from warren.errors import InvalidRequest
 from warren.outbound import Reach
 from warren_worker.dialect import Conversation
@@ -155,17 +156,12 @@ async def test_a_worker_fetches_only_where_it_may() -> None:
     async def picture(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: image/png\r\ncontent-length: 8\r\n\r\n\x89PNG\r\n\x1a\n")
-        await writer.drain()
-        writer.close()
 
-    serving = await asyncio.start_server(picture, "127.0.0.1", 0)
-    given = Conversation(
-        {"input": "x"}, [user(image(f"http://127.0.0.1:{serving.sockets[0].getsockname()[1]}/secret"))]
-    )
-    async with connect(Patience(), 1, Reach.of(["127.0.0.1"])) as upstream:
-        made = await inlined(given, BOTH, upstream.media)
-        assert made.items[0]["content"][0]["image_url"] == "data:image/png;base64,iVBORw0KGgo="
-    async with connect(Patience(), 1) as upstream:
-        with pytest.raises(InvalidRequest):
-            await inlined(given, BOTH, upstream.media)
-    serving.close()
+    async with serving(picture) as port:
+        given = Conversation({"input": "x"}, [user(image(f"http://127.0.0.1:{port}/secret"))])
+        async with connect(Patience(), 1, Reach.of(["127.0.0.1"])) as upstream:
+            made = await inlined(given, BOTH, upstream.media)
+            assert made.items[0]["content"][0]["image_url"] == "data:image/png;base64,iVBORw0KGgo="
+        async with connect(Patience(), 1) as upstream:
+            with pytest.raises(InvalidRequest):
+                await inlined(given, BOTH, upstream.media)

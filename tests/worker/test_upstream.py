@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.rig.rabbitmq import free_ports
+from tests.rig.sockets import serving
 from warren import sse
 from warren.errors import (
     DeadlineExceeded,
@@ -43,20 +44,11 @@ async def server(script: Script) -> AsyncIterator[str]:
     """A server that reads one request on each connection and then does as told."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await reader.readuntil(b"\r\n\r\n")
-            await script(writer)
-            await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
+        await reader.readuntil(b"\r\n\r\n")
+        await script(writer)
 
-    serving = await asyncio.start_server(answer, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{serving.sockets[0].getsockname()[1]}"
-    finally:
-        serving.close()
+    async with serving(answer) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 async def ask(url: str, patience: Patience, *, seconds: float = 30, **more: float) -> list[sse.Event]:
@@ -221,17 +213,12 @@ async def listening(*answers: bytes) -> AsyncIterator[tuple[str, list[str]]]:
     """A server that gives these answers, the last one for ever, and keeps the heads of what it was asked."""
     heads: list[str] = []
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
         writer.write(answers[min(len(heads), len(answers)) - 1])
-        await writer.drain()
-        writer.close()
 
-    serving = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{serving.sockets[0].getsockname()[1]}", heads
-    finally:
-        serving.close()
+    async with serving(say) as port:
+        yield f"http://127.0.0.1:{port}", heads
 
 
 def headers(head: str) -> dict[str, str]:

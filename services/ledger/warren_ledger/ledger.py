@@ -104,6 +104,8 @@ _ASKS = 512
 _DEAD = 16
 _ON_ITS_WAY = 3.0
 """Seconds in which an outcome that the broker has reaches the store, unless something is wrong."""
+_BEHIND = 2.0
+"""Seconds from the end of a response until it is on disk; when it takes longer, it may take longer than they wait."""
 _MARGIN = 120.0
 """Seconds: clocks differ, and a job that is taken just before its deadline still has to end."""
 
@@ -127,7 +129,9 @@ async def recording(
         ends = Ends(bus, store, batcher, window)
         runs = Detached(bus, store, ends, window)
         calls, parties = Losses(bus, store.entries, batcher), Parties(bus, store, budgets)
-        ledger = Ledger(bus, store, batcher, runs, ends, conversations, parties, permits, charging, calls, longest)
+        ledger = Ledger(
+            bus, store, batcher, runs, ends, conversations, parties, permits, charging, calls, watch, longest
+        )
         async with (
             bus.serve(LEDGER_WRITE, ledger.write, limit=_WRITES),
             bus.serve(dead(jobs("any")), ledger.bury, limit=_DEAD),
@@ -158,6 +162,7 @@ class Ledger:
         permits: Permits,
         charging: Charging,
         calls: Losses,
+        watch: Watch,
         longest: float,
     ) -> None:
         self._bus = bus
@@ -170,6 +175,7 @@ class Ledger:
         self._permits = permits
         self._charging = charging
         self._calls = calls
+        self._watch = watch
         self._lists = Lists(store, self._if_coming)
         self._reports = Reports(store)
         self._recall = Recall(store, self._if_coming)
@@ -336,9 +342,16 @@ class Ledger:
         return Pong(states={"store": "up"})
 
     async def _if_coming(self, response_id: str, look: Callable[[], Awaitable[T | None]]) -> T | None:
-        """What is there; for an id so young that its outcome may still be in the queue, what comes within moments."""
+        """What is there; for an id so young that its outcome may still be in the queue, what comes within moments.
+
+        Raises:
+            LedgerUnavailable: nothing came, and what ended moments ago may come later than that.
+        """
         young = time.time() < ids.born(response_id) + self._longest
-        return await until_there(look, seconds=_ON_ITS_WAY if young else 0)
+        found = await until_there(look, seconds=_ON_ITS_WAY if young else 0)
+        if found is None and young and (self._store.shaky or (self._watch.lag or 0) > _BEHIND):
+            raise LedgerUnavailable("The ledger is behind: this may not be stored yet.", retry_after=2)
+        return found
 
 
 def _failed(job: Job) -> tuple[Item, Outcome]:

@@ -168,6 +168,10 @@ class Store(Protocol):
         """What database it is, as traces say it."""
 
     @property
+    def shaky(self) -> bool:
+        """Whether it was away moments ago: what has to be written to it, here or elsewhere, may not be yet."""
+
+    @property
     def runs(self) -> Runs: ...
 
     @property

@@ -32,7 +32,7 @@ from warren_ledger.store.mongo.documents import CONTENT, call_of, cost_of, if_cl
 from warren_ledger.store.mongo.entries import MongoEntries
 from warren_ledger.store.mongo.lists import MongoLists
 from warren_ledger.store.mongo.notes import MongoNotes
-from warren_ledger.store.mongo.reach import READ, WRITE, Document, index, insert, reaching, settle
+from warren_ledger.store.mongo.reach import READ, WRITE, Document, Primary, index, insert, reaching, settle
 from warren_ledger.store.mongo.runs import MongoRuns
 from warren_ledger.store.runs import RUNNING
 
@@ -42,8 +42,9 @@ _LEAN = {"body": False, "input": False, "beside": False}
 class MongoStore:
     """See `Store`."""
 
-    def __init__(self, database: Any, keep: timedelta, now: Callable[[], float]) -> None:
+    def __init__(self, database: Any, keep: timedelta, now: Callable[[], float], primary: Primary) -> None:
         self._database = database
+        self._primary = primary
         self._responses = database["responses"]
         self._links = database["links"]
         self._costs = database["costs"]
@@ -68,13 +69,13 @@ class MongoStore:
         Raises:
             Complaint: this is no URL of a MongoDB.
         """
-        patience = int(READ * 1000)
+        patience, primary = int(READ * 1000), Primary()
         try:
             client: Any = Client(
                 url, w="majority", journal=True, readConcernLevel="majority", readPreference="primary",
-                serverSelectionTimeoutMS=patience, timeoutMS=patience,
+                serverSelectionTimeoutMS=patience, timeoutMS=patience, event_listeners=[primary],
             )  # fmt: skip
-            store = cls(client.get_default_database("warren"), keep, now)
+            store = cls(client.get_default_database("warren"), keep, now, primary)
         except (ConfigurationError, ValueError):
             raise Complaint("--mongo-url must look like mongodb://host:27017/warren") from None
         preparing = asyncio.create_task(store._prepare())
@@ -84,6 +85,10 @@ class MongoStore:
             preparing.cancel()
             await asyncio.wait([preparing])
             await settle(client.close())
+
+    @property
+    def shaky(self) -> bool:
+        return self._primary.shaky
 
     async def _prepare(self) -> None:
         """Make the indexes, as soon as the server is there. Nothing waits for them."""

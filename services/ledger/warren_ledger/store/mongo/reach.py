@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,12 @@ from typing import Any
 import pymongo
 import structlog
 from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError
+from pymongo.monitoring import (
+    TopologyClosedEvent,
+    TopologyDescriptionChangedEvent,
+    TopologyListener,
+    TopologyOpenedEvent,
+)
 
 from warren.errors import LedgerUnavailable
 
@@ -22,6 +29,35 @@ WRITE = 5.0
 _INDEX = 3600.0
 """Seconds for one index: of a large collection it takes minutes."""
 _DUPLICATE = 11000
+_SHAKY = 10.0
+"""Seconds after which every write has been tried again that failed while there was no primary."""
+
+
+class Primary(TopologyListener):
+    """Hears of the server that is written to; the driver calls it from a thread of its own."""
+
+    def __init__(self) -> None:
+        self._there: bool | None = None
+        """None: nothing is known yet."""
+        self._back_at = float("-inf")
+
+    @property
+    def shaky(self) -> bool:
+        """Whether it is away, or was moments ago."""
+        return self._there is False or time.monotonic() < self._back_at + _SHAKY
+
+    def opened(self, event: TopologyOpenedEvent) -> None:
+        pass
+
+    def description_changed(self, event: TopologyDescriptionChangedEvent) -> None:
+        there = event.new_description.has_writable_server()
+        if there and self._there is False:
+            self._back_at = time.monotonic()
+        if there or self._there is not None:
+            self._there = there
+
+    def closed(self, event: TopologyClosedEvent) -> None:
+        pass
 
 
 @contextmanager

@@ -110,6 +110,7 @@ class SqliteStore:
         self._keep = keep.total_seconds()
         self._purged = 0.0
         self.system = "sqlite"
+        self.shaky = False
         self.runs = runs.SqliteRuns(file)
         self.blobs = blobs.SqliteBlobs(file)
         self.conversations = conversations.SqliteConversations(file)
