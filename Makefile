@@ -53,11 +53,12 @@ test: setup $(NODE) ## lint, then every test, on a RabbitMQ and a mongod of thei
 	  { tail -n 1 .venv/rabbitmq.log | sed 's/^RuntimeError: /test: /' >&2; exit 2; }
 	@$(BIN)/python -c 'from tests.rig.chromium import install; install()'
 	@$(MAKE) lint
-	@$(BIN)/python -m pytest -q -n 3 --dist loadfile -m "not long" $(ARGS)
+	@$(BIN)/python -m pytest -q -n 4 --dist loadfile -m "not long" $(ARGS)
 
 verify: setup $(CODEX) ## the long runs: faults under load, slow answers, many sessions
 	@$(BIN)/python -m pytest -q --timeout 900 -m "long or not long" tests/verify \
-	  tests/costs/test_litellm.py tests/system/test_schemathesis.py tests/system/test_real_dialects.py $(ARGS)
+	  tests/costs/test_litellm.py tests/shared/routing/test_walk_model.py tests/system/test_continuity.py \
+	  tests/system/test_real_dialects.py tests/system/test_schemathesis.py $(ARGS)
 
 containers: setup ## run the compose files: the core, and a cluster that loses nodes; ENGINE=podman COMPOSE=podman-compose
 	@$(BIN)/python -m tests.verify.containers $(ARGS)

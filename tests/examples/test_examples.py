@@ -49,7 +49,7 @@ def upstream() -> Iterator[FakeProvider]:
 @pytest.fixture(scope="module")
 def model() -> Iterator[str]:
     """The base URL of a real model, which is brief: the examples set it no limit."""
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(local_model.serving(most=50)) as url:
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(local_model.serving(most=20)) as url:
         yield url
 
 
@@ -67,7 +67,7 @@ def run(example: str, folder: Path, environ: dict[str, str], url: str | None = N
     for address in ADDRESSES:
         text = text.replace(address, url or address)
     if brief:
-        text = text.replace('"input":', '"max_output_tokens": 40, "input":')
+        text = text.replace('"input":', '"max_output_tokens": 20, "input":')
     path = folder / Path(example).name
     path.write_text(text)
     command = ["bash", str(path)] if path.suffix == ".sh" else [sys.executable, "-W", "error", str(path)]

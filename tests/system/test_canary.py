@@ -161,6 +161,37 @@ async def _unlock(aviary: Aviary) -> None:
     assert not await aviary.ask("POST", "/v1/responses", key=key, json=body)
 
 
+async def _overlook(aviary: Aviary) -> list[str]:
+    """What the ops page has to say of it, to those who may know of it and not what was said: to the master key, and to
+    a key of another account.
+    """
+    singer, stranger = [
+        (await aviary.ask("POST", "/key/generate", json={"key_alias": name, "account": name}))["key"]
+        for name in ("singers", "strangers")
+    ]
+    aviary.keys += [singer, stranger]
+    conversation = await aviary.ask("POST", "/v1/conversations", key=singer, json={})
+    body = {"model": "echo", "input": CANARY, "conversation": conversation["id"], "store": True}
+    made = await aviary.ask("POST", "/v1/responses", key=singer, json=body)
+    own = await aviary.ask("GET", f"/ops/responses/{made['id']}/transcript", key=singer)
+    assert CANARY in json.dumps(own)
+    paths = [
+        "", "/page/app.js", "/session", "/overview", "/spend", "/responses", f"/responses?search={made['id']}",
+        f"/responses/{made['id']}", f"/responses/{made['id']}/transcript", "/conversations?account=singers",
+        f"/conversations/{conversation['id']}?account=singers",
+    ]  # fmt: skip
+    seen = []
+    for key, most in ((KEY, 8), (stranger, 5)):
+        answers = [
+            await aviary.http.get(f"/ops{path}", headers={"authorization": f"Bearer {key}"}, follow_redirects=True)
+            for path in paths
+        ]
+        assert sum(answer.status_code == 200 for answer in answers) == most, [one.status_code for one in answers]
+        assert all(answer.status_code < 500 for answer in answers)
+        seen += [answer.text for answer in answers]
+    return seen
+
+
 async def _first(queue: aio_pika.abc.AbstractQueue) -> aio_pika.abc.AbstractIncomingMessage:
     while (message := await queue.get(fail=False)) is None:
         await asyncio.sleep(0.1)
@@ -192,6 +223,7 @@ async def test_the_canary_is_heard_nowhere(aviary: Aviary) -> None:
     await _unlock(aviary)
     pages = [(await aviary.http.get(await service.metrics())).text for service in aviary.services]
     assert all("process_cpu_time_seconds_total" in page for page in pages)
+    overlooked = await _overlook(aviary)
     headers = await _bury(aviary)
     paths = ("/health", "/health/readiness", "/spend/logs", "/key/list")
     signed = {"authorization": f"Bearer {KEY}"}
@@ -211,5 +243,5 @@ async def test_the_canary_is_heard_nowhere(aviary: Aviary) -> None:
         for name, log in logs.items():
             assert [line for line in log.splitlines() if secret in line] == [], name
         assert [body for _, body in posts if secret.encode() in body] == []
-        assert [text for text in (*headers, *seen, *pages) if secret in text] == []
+        assert [text for text in (*headers, *seen, *pages, *overlooked) if secret in text] == []
         assert [text for text in aviary.errors if secret in text] == []

@@ -19,7 +19,7 @@ from tests.rig.upstream import FakeProvider, provider
 from warren import config
 
 pytestmark = pytest.mark.anyio
-SESSIONS, ROUNDS = 200, 5
+ROUNDS = 5
 NATIVE = (True, True, False, False)
 """Which of the deployments speak the Responses API. None remembers: each is told the whole session each time."""
 
@@ -90,8 +90,9 @@ async def asked(http: httpx.AsyncClient, session: Session, room: asyncio.Semapho
     session.places.append(answer.headers["x-warren-deployment"])
 
 
-async def test_a_thousand_follow_ups_stay_and_those_of_a_dead_deployment_go_on_elsewhere(made: Parts) -> None:
-    sessions, room = [Session(number) for number in range(SESSIONS)], asyncio.Semaphore(16)
+@pytest.mark.parametrize("many", [40, pytest.param(200, marks=pytest.mark.long)])
+async def test_follow_ups_stay_and_those_of_a_dead_deployment_go_on_elsewhere(made: Parts, many: int) -> None:
+    sessions, room = [Session(number) for number in range(many)], asyncio.Semaphore(16)
     async with running(made) as (http, places):
         for _ in range(1 + ROUNDS):
             await asyncio.gather(*(asked(http, session, room) for session in sessions))
@@ -100,7 +101,7 @@ async def test_a_thousand_follow_ups_stay_and_those_of_a_dead_deployment_go_on_e
         for session in sessions:
             at[session.places[0]].append(session)
         for place in places:
-            assert len(at[place.id]) > SESSIONS / 8
+            assert len(at[place.id]) > many / 8
             assert len(place.upstream.calls) == len(at[place.id]) * (1 + ROUNDS)
             turns = [len(call.said) for call in place.upstream.calls if "question 5 " in json.dumps(call.said[-1])]
             assert set(turns) == {1 + 2 * ROUNDS}

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from uuid import uuid4
 import aio_pika
 import httpx
 import pytest
+from aiormq.exceptions import ChannelNotFoundEntity
 from websockets.asyncio.client import connect
 
 from tests.rig.collector import Collector, collector
@@ -86,10 +88,20 @@ def config(upstream: FakeProvider) -> Json:
     }
 
 
+async def _emptied(broker: str) -> None:
+    """Nothing is left to be done or to be written of what others did at this broker."""
+    async with await aio_pika.connect(broker) as connection:
+        for name in ("jobs.openai", "ledger.write"):
+            async with connection.channel() as channel:
+                with suppress(ChannelNotFoundEntity):
+                    await (await channel.get_queue(f"warren.v1.{name}")).purge()
+
+
 @pytest.fixture
 async def observed(
     rabbitmq: RabbitMQ | ExternalRabbitMQ, mongod: Mongod | ExternalMongod, tmp_path: Path
 ) -> AsyncIterator[Observed]:
+    await _emptied(rabbitmq.url)
     async with provider() as upstream:
         database = f"{mongod.url}metrics_{uuid4().hex[:8]}"
         with (

@@ -3,6 +3,7 @@
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -203,9 +204,20 @@ class Obvious:
         return this_round[-1]
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(worlds(), st.booleans())
 def test_the_walk_does_what_the_model_does(world: World, hops: bool) -> None:
+    _agree(world, hops=hops)
+
+
+@pytest.mark.long
+@settings(max_examples=2000, deadline=None)
+@given(worlds(), st.booleans())
+def test_the_walk_does_what_the_model_does_in_many_worlds(world: World, hops: bool) -> None:
+    _agree(world, hops=hops)
+
+
+def _agree(world: World, *, hops: bool) -> None:
     answers = {id_: list(given_) for id_, given_ in world.answers.items()}
     ours = list(walked(world, hops=hops))
     world.answers = answers
