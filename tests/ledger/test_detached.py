@@ -244,6 +244,27 @@ async def test_a_stream_in_the_background_begins_with_its_queue(rig: Rig) -> Non
     assert (await rig.fetch(one.response_id))["status"] == "in_progress"
 
 
+async def test_who_sees_the_end_can_retrieve_the_response(rig: Rig) -> None:
+    """Outcomes and parts may be written by different ledgers, in any order."""
+    one = await rig.started()
+    made = [*events.whole_item(0, HELLO), *events.end(response(one.response_id))]
+    await rig.worker.bus.send(LEDGER_WRITE, part(one.response_id, "a", 0, 3, *made[:2]))
+    await rig.worker.bus.send(LEDGER_WRITE, part(one.response_id, "a", 1, 5, *made[2:], last=True))
+
+    async def all_parts() -> bool | None:
+        run = await rig.store.runs.find(one.response_id, ACCOUNT)
+        assert run is not None
+        return ends.over(await rig.store.runs.log(run, bare=True)) or None
+
+    assert await until_there(all_parts, seconds=2)
+    tailed = await rig.tail(one.response_id)
+    assert tailed.parts
+    assert not any(part.flags & Flag.LAST for part in tailed.parts)
+    await rig.end(end(one.response_id, "a"))
+    assert (await rig.tail(one.response_id)).parts[-1].flags & Flag.LAST
+    assert (await rig.fetch(one.response_id))["status"] == "completed"
+
+
 async def test_what_a_worker_says_can_be_followed_to_its_end(rig: Rig) -> None:
     one = await rig.started()
     made = [*events.whole_item(0, HELLO), *events.end(response(one.response_id))]

@@ -15,6 +15,7 @@ from warren.bus import LEDGER_WRITE, Bus, jobs
 from warren.contracts import (
     Claim,
     Claimed,
+    Flag,
     Job,
     Open,
     Opened,
@@ -58,7 +59,7 @@ _LOOKING = 2.0
 _LOCK_MARGIN = 30.0
 """Seconds behind its deadline for which a run may hold its conversation: its outcome frees it."""
 _LAST_WORDS = 1.0
-"""Seconds in which the last part of a stream follows its outcome."""
+"""Seconds in which the last part of a stream follows its outcome, or comes before it."""
 _LARGEST_ROW = 15 * 1024 * 1024
 """Bytes. MongoDB has documents of 16 MB at the most."""
 
@@ -277,12 +278,26 @@ class Detached:
 
     async def _tail(self, message: Tail) -> tuple[Run, list[Entry]] | None:
         found = await self._runs.tail(message.response_id, message.account, message.after)
-        if found is None or found[0].running or found[0].closed or not found[0].logged:
+        if found is None or not found[0].logged or found[0].closed:
             return found
+        if found[0].running:
+            return await self._without_an_end(message, *found) if over(found[1]) else found
         if found[0].fence != END and not self._silent(*found):
             return found
         await self._ends.close(found[0])  # whoever wanted to did not get there, or nobody knows that it has to be
         return await self._runs.tail(message.response_id, message.account, message.after)
+
+    async def _without_an_end(self, message: Tail, run: Run, entries: list[Entry]) -> tuple[Run, list[Entry]]:
+        """What may be shown of a log that is complete before its response has ended: who sees the end may ask for the
+        record at once, and the outcome is on its way.
+        """
+
+        async def look() -> tuple[Run, list[Entry]] | None:
+            found = await self._runs.tail(message.response_id, message.account, message.after)
+            return None if found is None or found[0].running else found
+
+        ended = await until_there(look, seconds=_LAST_WORDS)
+        return ended or (run, [entry for entry in entries if not entry[0].flags & Flag.LAST])
 
     def _silent(self, run: Run, entries: list[Entry]) -> bool:
         """Whether nothing has come of what has ended for as long as its last part may take."""
