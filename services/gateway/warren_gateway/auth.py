@@ -8,7 +8,9 @@ has no caller, and `account` refuses.
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from time import time
+from urllib.parse import urlsplit
 
 from fastapi import Request
 from starlette.requests import HTTPConnection
@@ -17,6 +19,7 @@ from warren import keys, scopes
 from warren.contracts import Identified, Party
 from warren.errors import AccountBlocked, Forbidden, KeyBlocked, KeyExpired, Unauthorized
 from warren_gateway.parties import Parties
+from warren_gateway.settings import loopback
 
 ACCOUNT = "default"
 """Of the master key, and of everybody where none is needed."""
@@ -63,7 +66,8 @@ class Keys:
         return caller
 
     async def authenticate(self, connection: HTTPConnection, route: str) -> Caller:
-        """Find out whose key this is, and that it may use this route. Without a master key, every key is good.
+        """Find out whose key this is, and that it may use this route. Without a master key, every key is good, and so
+        is none: from this machine only, and not from a page of another site in somebody's browser.
 
         Raises:
             Unauthorized: there is no key, it is none of ours, or no more.
@@ -72,7 +76,9 @@ class Keys:
         """
         key = presented(connection.headers)
         caller = Caller()
-        if self._master_key is not None:
+        if self._master_key is None:
+            _at_home(connection.headers)
+        else:
             if key is None:
                 raise _missing()
             if not self._is_master(key):
@@ -111,6 +117,31 @@ def presented(headers: Mapping[str, str]) -> str | None:
         if given:
             return given
     return None
+
+
+def _at_home(headers: Mapping[str, str]) -> None:
+    """What any page may make a browser send is told by these two: a name that is made to lead here (DNS rebinding) is
+    in the one, and whose page it is in the other.
+
+    Raises:
+        Forbidden: it was sent to, or by, another site.
+    """
+    for name in ("host", "origin"):
+        if (value := headers.get(name)) and not _here(value):
+            raise Forbidden(
+                f"The header {name!r} does not name this machine. Without a key only this machine may ask: send it to "
+                "localhost, or set WARREN_MASTER_KEY."
+            )
+
+
+@lru_cache(maxsize=64)
+def _here(address: str) -> bool:
+    """Whether this is an address of this machine, with or without a scheme and a port."""
+    try:
+        host = urlsplit(address if "://" in address else f"//{address}").hostname
+    except ValueError:
+        return False
+    return host is not None and (loopback(host) or host.endswith(".localhost"))
 
 
 async def authenticated(request: Request) -> None:

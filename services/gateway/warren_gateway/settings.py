@@ -100,14 +100,15 @@ def guard(host: str, master_key: str | None) -> None:
     Raises:
         Complaint: this address can be reached from elsewhere.
     """
-    if master_key is None and not _loopback(host):
+    if master_key is None and not loopback(host):
         raise Complaint(
             f"--host {host} can be reached from other machines: set WARREN_MASTER_KEY (or general_settings.master_key) "
             "first, or listen on 127.0.0.1"
         )
 
 
-def _loopback(host: str) -> bool:
+def loopback(host: str) -> bool:
+    """Whether this name or address is that of this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
