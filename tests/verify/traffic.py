@@ -9,7 +9,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from time import monotonic
@@ -25,12 +25,14 @@ from tests.rig.upstream import FakeProvider
 
 Json = dict[str, Any]
 
-SHORT, LONG, BRIEF = "words-20-50", "words-80-100", "words-3"
+SHORT, LONG, BRIEF = "words-10-100", "words-40-200", "words-3"
 MODELS = (SHORT, LONG, BRIEF)
 MARKER = re.compile(r"<\w+ \d+>")
 HEADERS = {"authorization": f"Bearer {KEY}"}
 _GOING_AWAY = 1001
 _SOCKETS = 4
+_CLIENTS = 24
+"""What a pool of httpx does for a request grows with the number of its connections."""
 
 
 @dataclass
@@ -76,17 +78,26 @@ class Traffic:
         self._chance = random.Random(seed)
         self._numbers = count()
         self._stopping = asyncio.Event()
-        self._http = httpx.AsyncClient(
-            base_url=f"{url}/v1",
-            headers=HEADERS,
-            timeout=120,
-            limits=httpx.Limits(max_connections=2000, max_keepalive_connections=500),  # the expiry is httpx's own
-        )
+        self._clients = [
+            httpx.AsyncClient(
+                base_url=f"{url}/v1",
+                headers=HEADERS,
+                timeout=120,
+                limits=httpx.Limits(max_connections=2000, max_keepalive_connections=500),  # the expiry is httpx's own
+            )
+            for _ in range(_CLIENTS)
+        ]
+
+    @property
+    def _http(self) -> httpx.AsyncClient:
+        return self._chance.choice(self._clients)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Ask while open; leaving waits for all answers."""
-        async with self._http, asyncio.TaskGroup() as group:
+        async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
+            for one in self._clients:
+                await stack.enter_async_context(one)
             for _ in range(_SOCKETS):
                 group.create_task(self._socket())
             group.create_task(self._arrive(group))
