@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 RATE = float(os.environ.get("WARREN_VERIFY_RATE", "100"))
 """Requests a second."""
 LAME_DUCK = 10.0
-"""Seconds, as they are by default. httpx uses no connection again that was silent for five; here it may be late, too."""
+"""Seconds, as by default. httpx uses no connection again that was silent for five, and on a busy machine it is late."""
 DRAIN = 40.0
 PRICE = Decimal("0.000001")
 """Of a token, whichever."""
