@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
-from tests.rig.rabbitmq import _die_with_parent, free_ports
+from tests.rig.rabbitmq import _die_with_parent, free_ports, freeze
 
 
 class Mongod:
@@ -94,7 +94,7 @@ class Mongod:
 
     def suspend(self) -> None:
         """Freeze the server: connections stay open and nothing answers."""
-        os.kill(self.pid, signal.SIGSTOP)
+        freeze(self.pid)
 
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)

@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -105,7 +106,7 @@ class RabbitMQ:
 
     def suspend(self) -> None:
         """Freeze the node: connections stay open and nothing answers."""
-        os.kill(self.pid, signal.SIGSTOP)
+        freeze(self.pid)
 
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
@@ -216,6 +217,17 @@ def sbin() -> Path:
     if found is None:
         raise RuntimeError("Install RabbitMQ (Debian: apt-get install rabbitmq-server) or set WARREN_TEST_AMQP_URL.")
     return found
+
+
+def freeze(pid: int) -> None:
+    """Stop a process, and wait until none of its threads runs any more."""
+    os.kill(pid, signal.SIGSTOP)
+    for _ in range(1000):
+        with suppress(OSError):  # a thread has just ended
+            if all(") T " in one.read_text() for one in Path(f"/proc/{pid}/task").glob("*/stat")):
+                return
+        time.sleep(0.001)
+    raise RuntimeError(f"process {pid} cannot be frozen")
 
 
 def free_ports(count: int) -> list[int]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from tests.rig.rabbitmq import _die_with_parent, free_ports
+from tests.rig.rabbitmq import _die_with_parent, free_ports, freeze
 
 KEY = "sk-test"
 
@@ -76,7 +76,7 @@ class Service:
             self._process.wait()
 
     def suspend(self) -> None:
-        os.kill(self.pid, signal.SIGSTOP)
+        freeze(self.pid)
 
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)

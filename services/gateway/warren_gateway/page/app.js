@@ -91,8 +91,12 @@ function swap() {
 
 const KEYS = {
   '/': () => {
-    if (placed().name !== 'responses' || placed().id) location.hash = '#/responses';
-    setTimeout(() => by('search')?.focus());
+    if (placed().name === 'responses' && !placed().id) {
+      by('search')?.focus(); // at once: who types fast has typed the next letter by the next turn of the loop
+      return;
+    }
+    addEventListener('hashchange', () => by('search')?.focus(), { once: true });
+    location.hash = '#/responses';
   },
   j: () => leave?.move?.(1),
   k: () => leave?.move?.(-1),
