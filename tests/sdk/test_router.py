@@ -28,8 +28,8 @@ async def test_a_session_stays_where_it_began(upstream: FakeProvider, data: Path
     async with Router(
         azure(upstream), data=data, optional_pre_call_checks=["responses_api_deployment_check"]
     ) as router:
-        held = set()
-        for _ in range(6):
+        held: set[str] = set()
+        while len(held) < 2:  # each session begins at either
             first = await router.aresponses(model="group", input="Hello, who are you?", truncation="auto")
             key = upstream.calls[-1].headers["api-key"]
             held.add(key)
@@ -40,7 +40,6 @@ async def test_a_session_stays_where_it_began(upstream: FakeProvider, data: Path
                 assert upstream.calls[-1].headers["api-key"] == key
                 assert following.headers["x-warren-deployment"] == first.headers["x-warren-deployment"]
                 assert len(upstream.calls[-1].said) == 3
-    assert held == {"key-1", "key-2"}
 
 
 async def test_it_has_all_methods_twice(upstream: FakeProvider, data: Path) -> None:

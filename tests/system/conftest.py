@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -29,7 +30,8 @@ class System:
     upstream: FakeProvider
 
     def client(self, **options: object) -> AsyncOpenAI:
-        return AsyncOpenAI(base_url=f"{self.url}/v1", api_key=KEY, max_retries=0, **options)  # type: ignore[arg-type]
+        given: Any = {"max_retries": 0, **options}
+        return AsyncOpenAI(base_url=f"{self.url}/v1", api_key=KEY, **given)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """What the tests of keys, end users and budgets do with a gateway."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -38,7 +39,20 @@ class Manager:
 
 def client(url: str, key: str | None, **headers: str) -> httpx.AsyncClient:
     given = headers if key is None else {"authorization": f"Bearer {key}", **headers}
-    return httpx.AsyncClient(base_url=url, headers=given, timeout=30)
+    return httpx.AsyncClient(base_url=url, headers=given, timeout=30, transport=_Patient())
+
+
+class _Patient(httpx.AsyncHTTPTransport):
+    """Asks again when a ledger is not sure yet whether something is there."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        while True:
+            answer = await super().handle_async_request(request)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                return answer
+            if b"ledger is behind" not in await answer.aread():
+                return answer
+            await asyncio.sleep(float(answer.headers["retry-after"]))
 
 
 async def respond(url: str, key: str | None, *, headers: dict[str, str] | None = None, **body: Any) -> httpx.Response:

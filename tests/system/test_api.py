@@ -89,7 +89,7 @@ async def test_a_follow_up_brings_its_history_and_only_that(system: System, mode
 
 
 async def test_unknown_and_forged_ids_are_refused_by_name(system: System) -> None:
-    async with system.client() as client:
+    async with system.client(max_retries=5) as client:
         made = await client.responses.create(model="words-3", input="hello")
         forged = made.id[:-1] + ("0" if made.id[-1] != "0" else "1")
         for unknown in ("resp_123", forged, "nonsense", (await client.conversations.create()).id):
@@ -102,7 +102,7 @@ async def test_unknown_and_forged_ids_are_refused_by_name(system: System) -> Non
 
 
 async def test_what_is_not_to_be_stored_is_not(system: System) -> None:
-    async with system.client() as client:
+    async with system.client(max_retries=5) as client:
         made = await client.responses.create(model="words-3", input="hello", store=False)
         with pytest.raises(openai.NotFoundError):
             await client.responses.retrieve(made.id)

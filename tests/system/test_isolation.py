@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 from tests.rig.services import KEY
 from tests.system.conftest import System
 from tests.system.managing import Manager, client, code, respond
-from tests.system.test_websocket import address, answer, ask, opened, say
+from tests.system.test_websocket import address, answer, ask, opened, refused, say
 from warren_gateway import app, openapi
 
 pytestmark = pytest.mark.anyio
@@ -296,6 +296,5 @@ async def test_a_socket_opens_to_keys_of_ours_only(system: System, owner: Somebo
     async with opened(system.url, authorization=f"Bearer {owner.key}") as mine:
         final = await ask(mine, input="x")
     async with opened(system.url, authorization=f"Bearer {stranger}") as theirs:
-        await say(theirs, input="x", previous_response_id=final["id"])
-        (event,) = await answer(theirs)
+        event = await refused(theirs, input="x", previous_response_id=final["id"])
         assert event["error"]["code"] == "previous_response_not_found"

@@ -58,10 +58,14 @@ async def ask(socket: ClientConnection, **fields: Any) -> Json:
 
 
 async def refused(socket: ClientConnection, **fields: Any) -> Json:
-    await say(socket, **fields)
-    (event,) = await answer(socket)
-    assert event["type"] == "error"
-    return event
+    """The error that this is answered with, once the ledger is sure."""
+    while True:
+        await say(socket, **fields)
+        (event,) = await answer(socket)
+        assert event["type"] == "error"
+        if "ledger is behind" not in event["error"]["message"]:
+            return event
+        await asyncio.sleep(1)
 
 
 def said(system: System, marker: str) -> str:
