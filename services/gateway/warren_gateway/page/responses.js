@@ -63,8 +63,8 @@ export function responses(main, place, fail, session) {
     said();
   }
   function said() {
-    const many = rows.size;
-    foot.textContent = many === 0 ? 'No responses fit.' : complete ? `${f.count(many)} ${many === 1 ? 'response' : 'responses'}` : `${f.count(many)} shown, scroll for more`;
+    const many = rows.size, told = many.toLocaleString('en-US');
+    foot.textContent = many === 0 ? 'No responses fit.' : complete ? `${told} ${many === 1 ? 'response' : 'responses'}` : `${told} shown, scroll for more`;
   }
   async function more() {
     if (loading || complete || older === null) return;
