@@ -88,8 +88,12 @@ async def test_an_attempt_that_was_replaced_says_so(
         made.worker.resume()
         processes = await asyncio.to_thread(made.collector.until, "process jobs.openai", 2, 60)
         assert len({span.trace_id for span in processes}) == 1
-        assert ["fenced" in span.events for span in processes] == [False, True]
         assert [span.attributes["warren.redelivered"] for span in processes] == [True, False]
+        attempts = [span.attributes["warren.attempt"] for span in processes]
+        writes = await asyncio.to_thread(made.collector.until, "process ledger.write", 3)  # a claim and two outcomes
+        told = [span.attributes for span in writes if "warren.status" in span.attributes]
+        ends = {said["warren.attempt"]: said.get("warren.superseded", False) for said in told}
+        assert ends == dict(zip(attempts, [False, True], strict=True))
 
 
 async def test_of_what_is_not_sampled_errors_alone_are_told_by_every_service(

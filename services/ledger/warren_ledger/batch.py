@@ -155,6 +155,8 @@ class Batcher:
         measured.recorded(outcomes, answers)
         for (outcome, done), answer in zip(batch, answers, strict=True):
             self._watch.written(outcome, won=answer.won)
+            if not answer.won:
+                telemetry.say(done.span, superseded=True)
             if outcome.conversation is None and not outcome.payer.owes:
                 _settle(done, answer)
             else:
