@@ -191,6 +191,13 @@ async def _first(queue: aio_pika.abc.AbstractQueue) -> aio_pika.abc.AbstractInco
     return message
 
 
+async def _rerouted(observed: Observed) -> None:
+    """Who is left alone for a while is not asked: its gateway goes on to somebody else."""
+    assert (await observed.ask("limited", fallbacks=["plain"])).status_code == 200
+    gateway = await observed.scrape("gateway")
+    assert gateway.value("warren_fallbacks_total", gen_ai_request_model="limited") == 1
+
+
 async def _trouble(observed: Observed) -> None:
     """A worker dies, another one comes, a job is taken by nobody, and a sink that was away is back."""
     worker = next(service for service in observed.services.services if service.name == "worker")
@@ -224,6 +231,7 @@ async def _trouble(observed: Observed) -> None:
 
 async def test_each_service_tells_what_it_did_and_every_name_has_a_sample(observed: Observed) -> None:
     await _each_way(observed)
+    await _rerouted(observed)
     await _other_modes(observed)
     await _trouble(observed)
     await observed.until("ledger", lambda seen: "warren_budget_used" in seen.kinds)

@@ -67,5 +67,4 @@ async def test_connections_that_are_closed_time_and_again_lose_nothing(fleet: Fl
                 assert asked.ended - asked.began < 15
     told = [await Scraped.of(await service.metrics()) for service in (*fleet.gateways, *fleet.workers)]
     assert [seen.value("warren_bus_connected") for seen in told] == [1] * 4
-    for name in ("warren_resumes_total", "warren_redeliveries_total"):
-        assert sum(seen.value(name) for seen in told) > 0, name
+    assert sum(seen.value("warren_redeliveries_total") for seen in told) > 0

@@ -66,7 +66,7 @@ def config(url: str) -> Json:
             entry(url, "unpriced", "words-3"),
             entry(url, "flaky", "fail-3", num_retries=1, cooldown_time=0, **PRICED),
             entry(url, "broken", "status-500-999", num_retries=0, cooldown_time=300, **PRICED),
-            entry(url, "locked", "status-401-999", num_retries=0, cooldown_time=300, **PRICED),
+            entry(url, "locked", "status-401-999", num_retries=0, cooldown_time=5, **PRICED),
             entry(url, "cut", "cut-3", num_retries=0, **PRICED),
         ],
         "router_settings": {"fallbacks": [{"locked": ["good"]}], "allowed_fails": 0},

@@ -24,7 +24,7 @@ async def main(settings: GatewaySettings, stop: asyncio.Event) -> None:
     reloader = Reloader(read, configuration, lines)
     async with (
         RabbitBus.open(settings.amqp_url.get_secret_value(), name="warren-gateway") as bus,
-        metrics.told("warren-gateway", bus.address, settings, "gateway"),
+        metrics.told("warren-gateway", bus.address, settings, "gateway", "routing"),
         gateway(bus, configuration, settings, key, reloader) as url,
         reloader.open(),
     ):

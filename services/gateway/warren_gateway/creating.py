@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
-from warren import blobs
+from warren import blobs, telemetry
 from warren.bus import LEDGER_ASK, LEDGER_WRITE
 from warren.contracts import Enter, Entered, Held, Job, Knobs, Locate, Located, Open, Opened, Walked, encode
 from warren.errors import (
@@ -27,6 +27,8 @@ from warren.requests import CreateResponse
 from warren.routing.knobs import UNSAID
 from warren.routing.planning import Wish
 from warren.routing.walk import Walk
+from warren.telemetry import instruments
+from warren.telemetry.measuring import code
 from warren_gateway import repeated
 from warren_gateway.flight import Flight
 from warren_gateway.gateway import Gateway, of
@@ -174,7 +176,12 @@ async def planned(
     wish = Wish(tags=knobs.tags, stream=stream, holder=held.deployment if held is not None else None, sticky=sticky)
     now = time()
     walk = Walk(gateway.router, model, knobs, wish, now)
+    group = walk.group
     first = walk.next(now).deployment
+    if walk.fallbacks:
+        why = None if walk.left_for is None else code(walk.left_for)
+        instruments.FALLBACKS.add(walk.fallbacks, group, why)
+        telemetry.event("fallback", error=why, deployment=first.id, group=walk.key)
     gateway.board.sent(first.id, now)
     return Planned(walk.planned, first.provider, held, walk.walked if walk.fallbacks else None)
 

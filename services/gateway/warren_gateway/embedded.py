@@ -95,7 +95,7 @@ async def main(settings: UpSettings, stop: asyncio.Event) -> None:
         if settings.config is not None:
             read = partial(configuration.load, settings.config)
             reloader = Reloader(read, config, structlog.get_logger("warren"))
-        told = metrics.told("warren", ids.new("process"), settings, "gateway", "worker", "ledger")
+        told = metrics.told("warren", ids.new("process"), settings, "gateway", "routing", "worker", "ledger")
         await stack.enter_async_context(told)
         url = await stack.enter_async_context(embedded(config, settings, reloader))
         if reloader is not None:

@@ -35,7 +35,7 @@ async def main(settings: WorkerSettings, stop: asyncio.Event) -> None:
     patience = Patience(settings.connect_timeout, settings.first_event_timeout, settings.idle_timeout)
     async with (
         RabbitBus.open(settings.amqp_url.get_secret_value(), name="warren-worker") as bus,
-        metrics.told("warren-worker", bus.address, settings, "worker"),
+        metrics.told("warren-worker", bus.address, settings, "worker", "routing"),
     ):
         taking = working(
             bus,

@@ -64,6 +64,13 @@ QUEUE_DEPTH = Gauge(
 )  # fmt: skip
 QUEUE_CONSUMERS = Gauge("gateway", "warren.queue.consumers", "{process}", "Processes that take from a queue.", _QUEUE)
 
+FALLBACKS = Counter(
+    "routing", "warren.fallbacks", "{response}",
+    "Groups that were left for another one, and why: by a gateway if nobody in it could be asked at the time, by a "
+    "worker if calls failed.",
+    _MODEL, _CODE,
+)  # fmt: skip
+
 OPERATION_DURATION = Histogram(
     "bus", "messaging.client.operation.duration", "s",
     "`send`: to the broker's confirmation; `call`: to the answer. An address of a process is `inbox`.",
@@ -152,9 +159,6 @@ RETRIES = Counter(
     "worker", "warren.retries", "{call}", "Tries after the first one in a group, by what became of the one before.",
     _MODEL, _CODE,
 )  # fmt: skip
-FALLBACKS = Counter(
-    "worker", "warren.fallbacks", "{response}", "Groups that were left for another one, and why.", _MODEL, _CODE
-)
 UPSTREAM_ERRORS = Counter(
     "worker", "warren.upstream.errors", "{call}", "Calls that a provider failed, by our code for it.",
     _PROVIDER, _DEPLOYMENT, _CODE,

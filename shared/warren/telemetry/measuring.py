@@ -17,7 +17,7 @@ Label = str | int | None
 """None: this one does not apply."""
 Labels = tuple[Label, ...]
 """In the order in which the instrument names them."""
-Service = Literal["gateway", "bus", "worker", "ledger", "every service"]
+Service = Literal["gateway", "routing", "bus", "worker", "ledger", "every service"]
 Reading = Callable[[], Iterable[tuple[float, *tuple[Label, ...]]]]
 """What a gauge stands at: values, each with its labels. Called by another thread."""
 

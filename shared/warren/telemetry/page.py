@@ -8,6 +8,7 @@ from warren.telemetry.measuring import ALL, CODES, SERIES, Histogram, Instrument
 
 _TITLES = {
     "gateway": "Gateway",
+    "routing": "Routing, in gateways and workers",
     "bus": "Messages, in every service",
     "worker": "Worker",
     "ledger": "Ledger",
