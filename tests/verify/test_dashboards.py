@@ -139,7 +139,8 @@ class Day:
 
 async def killed_worker(day: Day, upstream: FakeProvider, victim: Service) -> None:
     """What it had taken comes again to the other one, and a stream that had shown something is cut off."""
-    asked = [asyncio.create_task(day.ask("slow", stream=at % 2 == 0)) for at in range(12)]
+    # The broker gives each worker every other one: both have both kinds.
+    asked = [asyncio.create_task(day.ask("slow", stream=at % 4 < 2)) for at in range(12)]
     while sum(call.model == "words-200-40" and call.words > 20 for call in upstream.calls) < len(asked):
         await asyncio.sleep(0.1)
     victim.kill()
