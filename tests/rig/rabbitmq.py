@@ -115,7 +115,7 @@ class RabbitMQ:
         """What `rabbitmqctl` prints. Takes a second or two, most of it its own start."""
         done = subprocess.run(
             [str(self._sbin / "rabbitmqctl"), "-q", *command],
-            env=self._environment(), capture_output=True, text=True, check=False, timeout=240,
+            env=self._environment(), capture_output=True, text=True, check=False, timeout=100,
         )  # fmt: skip
         if done.returncode:
             raise RuntimeError(f"rabbitmqctl {' '.join(command)}: {done.stdout}{done.stderr}")

@@ -101,7 +101,7 @@ async def test_follow_ups_stay_and_those_of_a_dead_deployment_go_on_elsewhere(ma
         for session in sessions:
             at[session.places[0]].append(session)
         for place in places:
-            assert at[place.id]
+            assert len(at[place.id]) > many / 8 - 5  # by chance, once in ten thousand runs
             assert len(place.upstream.calls) == len(at[place.id]) * (1 + ROUNDS)
             turns = [len(call.said) for call in place.upstream.calls if "question 5 " in json.dumps(call.said[-1])]
             assert set(turns) == {1 + 2 * ROUNDS}
