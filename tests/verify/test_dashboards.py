@@ -182,6 +182,9 @@ async def prometheus(tmp_path: Path) -> AsyncIterator[Prometheus]:
                 _, url = await stack.gateway()
                 day = Day(http, url)
                 with Prometheus(scraped(stack.ports, broker)) as server:
+                    # It begins after seconds; what has happened before then is no increase to it.
+                    while not await asyncio.to_thread(server.ask, 'up{job="warren-gateway"}'):
+                        await asyncio.sleep(0.5)
                     traffic = asyncio.create_task(day.traffic())
                     await day.websocket()
                     await day.crowd()
