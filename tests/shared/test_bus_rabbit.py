@@ -244,7 +244,8 @@ async def test_closed_connections_come_back_time_and_again(rabbitmq: RabbitMQ, s
         finally:
             for task in senders:
                 task.cancel()
-            await asyncio.gather(*senders, return_exceptions=True)
+            ended = await asyncio.gather(*senders, return_exceptions=True)
+        assert None not in ended, "who is told to stop stops, before there is nothing left to send"
         assert await bus.call(bus.address, PING) == Pong()
         await until(lambda: handled.issuperset(sent))
         assert await consumers(rabbitmq, space) == ["inbox", "inbox", AT]  # its inbox and its ear

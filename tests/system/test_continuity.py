@@ -90,8 +90,10 @@ async def asked(http: httpx.AsyncClient, session: Session, room: asyncio.Semapho
     session.places.append(answer.headers["x-warren-deployment"])
 
 
-@pytest.mark.parametrize("many", [40, pytest.param(200, marks=pytest.mark.long)])
-async def test_follow_ups_stay_and_those_of_a_dead_deployment_go_on_elsewhere(made: Parts, many: int) -> None:
+@pytest.mark.parametrize(("many", "least"), [(40, 1), pytest.param(200, 26, marks=pytest.mark.long)])
+async def test_follow_ups_stay_and_those_of_a_dead_deployment_go_on_elsewhere(
+    made: Parts, many: int, least: int
+) -> None:
     sessions, room = [Session(number) for number in range(many)], asyncio.Semaphore(16)
     async with running(made) as (http, places):
         for _ in range(1 + ROUNDS):
@@ -101,7 +103,7 @@ async def test_follow_ups_stay_and_those_of_a_dead_deployment_go_on_elsewhere(ma
         for session in sessions:
             at[session.places[0]].append(session)
         for place in places:
-            assert len(at[place.id]) > many / 8 - 5  # by chance, once in ten thousand runs
+            assert len(at[place.id]) >= least
             assert len(place.upstream.calls) == len(at[place.id]) * (1 + ROUNDS)
             turns = [len(call.said) for call in place.upstream.calls if "question 5 " in json.dumps(call.said[-1])]
             assert set(turns) == {1 + 2 * ROUNDS}
