@@ -1,5 +1,8 @@
 """What all tests share: one event loop library, and the real parts, started when the first test asks."""
 
+import asyncio
+import functools
+import inspect
 import os
 from collections.abc import Iterator
 
@@ -34,6 +37,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         theirs = [item for item in items if item.get_closest_marker(OWN_BROKER)]
         config.hook.pytest_deselected(items=theirs)
         items[:] = [item for item in items if item not in theirs]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
+    """End a coroutine that takes too long from within, somewhat before pytest-timeout would end the process for it:
+    this way one test fails, and its fixtures are torn down."""
+    if inspect.iscoroutinefunction(test := pyfuncitem.obj):
+        config, marker = pyfuncitem.config, pyfuncitem.get_closest_marker("timeout")
+        allowed = marker.args[0] if marker else config.getoption("timeout") or config.getini("timeout")
+
+        @functools.wraps(test)
+        async def in_time(**arguments: object) -> None:
+            async with asyncio.timeout(0.8 * float(allowed)):
+                await test(**arguments)
+
+        pyfuncitem.obj = in_time
+    return (yield)
 
 
 @pytest.fixture(scope="session")
