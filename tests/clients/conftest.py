@@ -20,8 +20,8 @@ from tests.rig.tap import tapped
 from tests.rig.upstream import FakeProvider, provider_in_thread
 
 MODEL = "agent"
-OTHERS = ("words-20", "words-40-50", "refuse", "reason", "custom", "cite", "remember", "length", "status-429-1",
-          "status-401-9", "short-3", "cut-3", "gpt-5")  # fmt: skip
+OTHERS = ("words-20", "words-40-50", "words-400-50", "refuse", "reason", "custom", "cite", "remember", "length",
+          "status-429-1", "status-401-9", "short-3", "cut-3", "gpt-5")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def test_the_stream_helper_joins_a_response_that_runs(either: Warren) -> None:
 def test_a_background_stream_ends_when_it_is_cancelled(either: Warren) -> None:
     with either.openai() as client:
         seen = []
-        with client.responses.create(model="words-40-50", input="hello", background=True, stream=True) as stream:
+        with client.responses.create(model="words-400-50", input="hello", background=True, stream=True) as stream:
             for event in stream:
                 seen.append(event)
                 if event.type == "response.output_text.delta" and len(seen) < 8:
@@ -91,7 +91,7 @@ def test_a_background_stream_ends_when_it_is_cancelled(either: Warren) -> None:
 
 def test_a_background_response_is_cancelled(either: Warren) -> None:
     with either.openai(_strict_response_validation=True) as client:
-        made = client.responses.create(model="words-40-50", input="hello", background=True)
+        made = client.responses.create(model="words-400-50", input="hello", background=True)
         assert client.responses.cancel(made.id).status == "cancelled"
         assert client.responses.cancel(made.id).status == "cancelled"
         assert client.responses.retrieve(made.id).status == "cancelled"

@@ -45,7 +45,7 @@ async def test_streams(async_client: AsyncClient) -> None:
 async def test_the_rest(async_client: AsyncClient) -> None:
     parsed = await async_client.responses("the event 'Ball' is on day 9", MODEL, text_format=Event)
     assert parsed.output_parsed == Event(title="Ball", day=9, public=True)
-    waiting = await async_client.responses("hello", "words-40-50", background=True)
+    waiting = await async_client.responses("hello", "words-400-50", background=True)
     assert (await async_client.cancel_responses(waiting.id)).status == "cancelled"
     compact = await async_client.compact_responses("hello", MODEL)
     assert compact.object == "response.compaction"
@@ -64,7 +64,7 @@ async def test_failures(async_client: AsyncClient) -> None:
 
 async def test_a_cancelled_task_stops_the_call(async_client: AsyncClient, upstream: FakeProvider) -> None:
     calls = len(upstream.calls)
-    asking = asyncio.create_task(async_client.responses("hello", "words-40-50"))
+    asking = asyncio.create_task(async_client.responses("hello", "words-400-50"))
     while len(upstream.calls) == calls:
         await asyncio.sleep(0.02)
     asking.cancel()

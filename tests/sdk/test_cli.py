@@ -84,7 +84,7 @@ def test_responses_are_shown_listed_and_deleted(at: dict[str, str], known: Clien
 
 
 def test_a_response_is_cancelled(at: dict[str, str], known: Client) -> None:
-    made = known.responses("hello", "words-40-50", background=True)
+    made = known.responses("hello", "words-400-50", background=True)
     assert "cancelled" in warren("responses", "cancel", made.id, env=at).stdout
     told = warren("tail", made.id, env=at, code=1)
     assert "cannot be streamed" in told.stderr

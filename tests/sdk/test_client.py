@@ -96,7 +96,7 @@ def test_an_answer_that_is_no_object_of_the_class_says_so(client: Client) -> Non
 
 
 def test_what_runs_in_the_background_can_be_followed_and_ended(client: Client) -> None:
-    waiting = client.responses("hello", "words-40-50", background=True)
+    waiting = client.responses("hello", "words-400-50", background=True)
     assert waiting.status in ("queued", "in_progress")
     ended = client.cancel_responses(waiting.id)
     assert (ended.id, ended.status) == (waiting.id, "cancelled")
@@ -166,7 +166,7 @@ def test_a_stream_that_fails_shows_what_it_had(client: Client) -> None:
 
 def test_leaving_a_stream_stops_the_call(client: Client, upstream: FakeProvider) -> None:
     calls = len(upstream.calls)
-    with client.responses("leave me", "words-40-50", stream=True) as stream:
+    with client.responses("leave me", "words-400-50", stream=True) as stream:
         next(event for event in stream if event.type == "response.output_text.delta")
     (call,) = upstream.calls[calls:]
     deadline = time.monotonic() + 5

@@ -214,7 +214,7 @@ def test_several_processes_share_a_folder(environment: Path, upstream: FakeProvi
 def test_what_another_process_runs_is_cancelled_for_all(environment: Path) -> None:
     warren.responses("hello", MODEL_OF_OPENAI)
     code = (
-        "import sys, time, warren; r = warren.responses('hello', 'openai/words-40-50', background=True)\n"
+        "import sys, warren; r = warren.responses('hello', 'openai/words-400-50', background=True)\n"
         "print(r.id, flush=True); sys.stdin.read()\n"
         "assert warren.get_responses(r.id).status == 'cancelled'"
     )
