@@ -68,17 +68,23 @@ class Fleet:
         self._load = load
         self._here: dict[str, list[Service]] = {"ledger": [], "worker": [], "gateway": []}
 
-    async def roll(self, stack: Stack) -> None:
-        """Replace each by one of this stack: first the new one, then the old one goes."""
-        for kind in ("ledger", "worker"):
+    async def roll(self, stack: Stack, *, back: bool = False) -> None:
+        """Replace each by one of this stack: first the new one, then the old one goes. No ledger is ever older than
+        those who tell it something.
+        """
+        kinds = ("ledger", "worker", "gateway")
+        for kind in reversed(kinds) if back else kinds:
             for place in range(2):
-                began = await (stack.ledger() if kind == "ledger" else stack.worker())
+                match kind:
+                    case "ledger":
+                        began = await stack.ledger()
+                    case "worker":
+                        began = await stack.worker()
+                    case _:
+                        began, url = await stack.gateway()
+                        self._load.urls[place : place + 1] = [url]
+                        await asyncio.sleep(1)  # as long as a balancer takes
                 await self._replace(kind, place, began)
-        for place in range(2):
-            gateway, url = await stack.gateway()
-            self._load.urls[place : place + 1] = [url]
-            await asyncio.sleep(1)  # as long as a balancer takes
-            await self._replace("gateway", place, gateway)
 
     async def _replace(self, kind: str, place: int, began: Service) -> None:
         here = self._here[kind]
@@ -100,9 +106,10 @@ async def test_from_the_earlier_version_to_this_one_and_back(
         for _ in range(CLIENTS):
             clients.create_task(load.ask(http))
         await asyncio.sleep(5)
-        for version in (new, old):
-            await fleet.roll(version)
-            await asyncio.sleep(5)
+        await fleet.roll(new)
+        await asyncio.sleep(5)
+        await fleet.roll(old, back=True)
+        await asyncio.sleep(5)
         load.over()
     async with client() as http:
         await load.kept(http)

@@ -1,7 +1,8 @@
 """How much of a deployment is used, against what may be. Pure: the time comes in.
 
-Requests and tokens are counted in seconds, and a second counts until it is wholly more than 60 seconds ago: in no
-60 seconds is there more than the limit, and it may be up to one second before room is made.
+Requests and tokens are counted in seconds, and a second counts until it is wholly more than 61 seconds ago: what is
+granted is a little later at the provider, now more and now less, and there, too, no 60 seconds may see more than the
+limit. It may be up to one second more before room is made.
 """
 
 from dataclasses import dataclass, field
@@ -14,8 +15,10 @@ from warren.contracts import Permit, Permitted, Release
 
 LEASE = 60.0
 """Seconds for which a call counts that is neither prolonged nor released: whoever made it is gone."""
-WINDOW = 61
-"""Seconds in which something may lie that is less than 60 seconds ago, this one among them."""
+_ON_ITS_WAY = 1
+"""Seconds by which one call may take longer to the provider than another: the first one connects."""
+WINDOW = 60 + _ON_ITS_WAY + 1
+"""Seconds in which something may lie that still counts, this one among them."""
 _SKEW = 5.0
 """Seconds that clocks of ledgers may differ by."""
 _SOON = 1.0
