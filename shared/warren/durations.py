@@ -4,7 +4,8 @@ import re
 from calendar import monthrange
 from datetime import UTC, datetime, timedelta
 
-FORM = "^([1-9][0-9]{0,5})(s|m|h|d|w|mo)$"
+FORM = "^([1-9][0-9]{0,5}(s|m|h)|[1-9][0-9]{0,4}d|[1-9][0-9]{0,3}(w|mo))$"
+"""Centuries at most: every time that is so much later has a date."""
 _FORM = re.compile(FORM)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _MONTH = 30
@@ -64,7 +65,7 @@ def began(duration: str, end: float) -> float:
 
 
 def _read(duration: str) -> tuple[int, str]:
-    match = _FORM.fullmatch(duration)
-    if match is None:
+    if _FORM.fullmatch(duration) is None:
         raise ValueError("a duration looks like 30s, 30m, 30h, 30d, 1w or 1mo")
-    return int(match[1]), match[2]
+    unit = duration.lstrip("0123456789")
+    return int(duration.removesuffix(unit)), unit

@@ -54,7 +54,15 @@ def test_a_period_ends_later_and_the_next_one_later_still(duration: str, now: fl
     assert now < end < durations.renewed(duration, end)
 
 
-@pytest.mark.parametrize("duration", ["", "30", "d", "0d", "-1d", "1.5h", "1y", "30 d", "1D", "9999999s"])
+@pytest.mark.parametrize("duration", ["999999s", "999999m", "999999h", "99999d", "9999w", "9999mo"])
+def test_the_longest_ends_at_a_date(duration: str) -> None:
+    for end in (durations.after(duration, NOW), durations.renewed(duration, NOW)):
+        assert durations.began(duration, end) < datetime.fromtimestamp(end, UTC).timestamp()
+
+
+@pytest.mark.parametrize(
+    "duration", ["", "30", "d", "0d", "-1d", "1.5h", "1y", "30 d", "1D", "9999999s", "10000mo", "10000w", "100000d"]
+)
 def test_anything_else_is_no_duration(duration: str) -> None:
     with pytest.raises(ValueError, match="looks like"):
         durations.check(duration)
