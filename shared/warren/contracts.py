@@ -646,6 +646,9 @@ class Open(Message):
     """A hash of the client's Idempotency-Key."""
     fingerprint: str | None = None
     """A hash of what was asked."""
+    looks: bool = False
+    """Only tell what the key stands for; nothing is written, and the job comes without its payload. `opened` is the
+    answer if it stands for nothing."""
 
 
 class Opened(Message):

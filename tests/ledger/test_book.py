@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.ledger.making import call
 from warren.contracts import Reservation, UpstreamCall
 from warren.durations import renewed
-from warren_ledger.book import REMEMBERED, Book
+from warren_ledger.book import REMEMBERED, Book, Hold
 
 NOW = 1_763_000_000.0
 MONTH = 2_592_000.0
@@ -94,9 +94,9 @@ def test_a_call_that_was_told_of_with_the_end_is_not_charged_again_beside_it() -
 
 def test_of_calls_that_are_charged_some_are_remembered_for_a_while() -> None:
     book = Book()
-    for _ in range(300):
+    for _ in range(2100):
         book = book.beside(cost(1), NOW)
-    assert [book.spent, len(book.charged)] == [300, 256]
+    assert [book.spent, len(book.charged)] == [2100, 2048]
     assert book.at(NOW + 3601).charged == {}
 
 
@@ -108,7 +108,19 @@ def test_what_nothing_came_of_lapses_and_is_charged_if_something_comes_all_the_s
     late = lapsed.settled("a", made := cost(2), NOW + 100)
     assert late.spent == 2
     assert late.settled("a", made, NOW + 100) == late
-    assert late.at(NOW + 61 + REMEMBERED).lapsed == {}
+    gone = late.at(NOW + 61 + REMEMBERED)
+    assert (gone.lapsed, gone.owed) == ({}, {})
+
+
+def test_what_comes_late_and_has_no_price_costs_what_was_held() -> None:
+    late = holding("a", amount=4).at(NOW + 60).settled("a", cost(None), NOW + 100)
+    assert (late.spent, late.lapsed, late.owed) == (Decimal(4), {}, {})
+
+
+def test_a_book_of_before_it_knew_what_was_held_is_read() -> None:
+    book = Book(lapsed={"a": NOW + 60})
+    assert book.settled("a", cost(None), NOW).spent == 0
+    assert book.settled("a", cost(2), NOW).spent == 2
 
 
 def test_a_period_begins_anew() -> None:
@@ -133,8 +145,9 @@ def test_another_duration_keeps_what_was_spent() -> None:
 
 
 def test_of_many_that_lapsed_the_newest_are_remembered() -> None:
-    book = holding(*(f"r{n}" for n in range(1200)), amount=0)
-    assert list(book.at(NOW + 60).lapsed) == [f"r{n}" for n in range(200, 1200)]
+    late = {f"r{n}": Hold(amount=Decimal(0), until=NOW) for n in range(10_200)}
+    book = Book(holds=late).at(NOW)
+    assert list(book.lapsed) == list(book.owed) == [f"r{n}" for n in range(200, 10_200)]
 
 
 STEPS = st.lists(

@@ -119,6 +119,15 @@ async def test_a_hash_and_an_alias_stand_for_one_key(ledger: Ledger) -> None:
         await ledger.change("key", two.id, alias="ci")
 
 
+async def test_a_key_that_is_told_of_again_is_the_one_that_was_made(ledger: Ledger) -> None:
+    one = key(alias="ci")
+    made = await ledger.add(one, "d1")
+    assert await ledger.add(one, "d1") == made
+    await ledger.change("key", one.id, alias="other")
+    with pytest.raises(InvalidRequest):
+        await ledger.add(one, "d1")
+
+
 async def test_what_is_changed_is_told_and_the_rest_stays(ledger: Ledger) -> None:
     one = key(alias="ci", rpm_limit=5)
     await ledger.add(one, "d1")

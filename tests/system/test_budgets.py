@@ -119,6 +119,19 @@ async def test_what_was_held_is_replaced_by_what_it_cost(world: World) -> None:
     assert held == 0
 
 
+@pytest.mark.parametrize("background", [False, True])
+async def test_what_an_idempotency_key_stands_for_is_not_paid_again(world: World, background: bool) -> None:
+    key, again = await world.manager.key(max_budget=1), {"idempotency-key": uuid4().hex}
+    first = await world.ask(key, headers=again, background=background)
+    assert code(first) == OK
+    assert code(await world.ask(key, headers={"idempotency-key": uuid4().hex})) == USED_UP
+    replayed = await world.ask(key, headers=again, background=background)
+    assert code(replayed) == OK
+    assert (replayed.json()["id"], replayed.headers["idempotent-replayed"]) == (first.json()["id"], "true")
+    other = await world.ask(key, headers=again, input="something else")
+    assert (other.status_code, other.json()["error"]["param"]) == (422, "Idempotency-Key")
+
+
 async def test_what_failed_costs_nothing(world: World) -> None:
     key = await world.manager.key(max_budget=1)
     for _ in range(3):

@@ -103,6 +103,8 @@ async def test_responses_are_listed_found_and_filtered(system: System, manager: 
     assert await ids(provider="openai", limit=2) == whole[:2]
     assert await ids(after=whole[1], limit=2) == whole[2:4]
     assert await ids(until=1) == []
+    with pytest.raises(AssertionError, match="go on behind"):  # an account hears of no other
+        await manager.get("/ops/responses", account="elsewhere", after=whole[1])
     page = await manager.get("/ops/responses", account="found", limit=2)
     assert (page["has_more"], page["last_id"]) == (True, whole[1])
     row = page["data"][1]

@@ -2,7 +2,8 @@
 would be charged to have room for it. What it may cost is held there until its outcome is recorded.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import asyncio
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from time import time
@@ -17,6 +18,7 @@ from warren.config import Deployment
 from warren.contracts import (
     Knobs,
     Limits,
+    Message,
     Party,
     Payer,
     Permit,
@@ -135,7 +137,8 @@ async def pay(gateway: Gateway, connection: HTTPConnection, wanted: Any, asked: 
         payer = payer.model_copy(update={"limits": (f"key:{key}",)})
         await _permitted(gateway, asked, payer, limits, estimating.likely_tokens(wanted, asked.size))
     try:
-        offers = [_Offer(one, _cost(gateway, one, (read, said if most is None else most))) for one, most in ways]
+        tier = getattr(wanted, "service_tier", None)
+        offers = [_Offer(one, _cost(gateway, one, (read, said if most is None else most), tier)) for one, most in ways]
         return await _reserved(gateway, asked, payer, budgets, offers)
     except BaseException:
         await gateway.dispatch.unreserve(asked.response_id, payer)
@@ -162,7 +165,7 @@ async def _permitted(gateway: Gateway, asked: Asked, payer: Payer, limits: Limit
         seconds=asked.deadline + _MARGIN - time(),
     )
     try:
-        answer = await gateway.ask_ledger(LEDGER_ASK, question, _PATIENCE)
+        answer = await _held_meanwhile(gateway, asked, payer, gateway.ask_ledger(LEDGER_ASK, question, _PATIENCE))
     except LedgerUnavailable:
         log.warning("the limits of a key cannot be looked at", key=payer.key)
         return
@@ -170,6 +173,19 @@ async def _permitted(gateway: Gateway, asked: Asked, payer: Payer, limits: Limit
     if not answer.granted:
         wait = 60.0 if answer.retry_after is None else answer.retry_after
         raise _limited("This API key has reached its rate limit.", "rate_limit_exceeded", "rate_limit_error", wait)
+
+
+async def _held_meanwhile(gateway: Gateway, asked: Asked, payer: Payer, asking: Awaitable[Message]) -> Message:
+    """The answer to a question that holds something. Nobody may be there any more to hear it: then it is let go of,
+    behind the answer, for what is let go of before it is held stays held.
+    """
+    answering = asyncio.ensure_future(asking)
+    try:
+        return await asyncio.shield(answering)
+    except asyncio.CancelledError:
+        await asyncio.wait([answering])
+        await gateway.dispatch.unreserve(asked.response_id, payer)
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +226,9 @@ async def _reserved(
     Raises:
         WarrenError: one of them has not enough left; nothing is held.
     """
-    known = [one for one in offers if one.cost is not None or not (budgets or one.deployment.params.max_budget)]
+    known = [
+        one for one in offers if one.cost is not None or not (budgets or one.deployment.params.max_budget is not None)
+    ]
     if not any(one.id in asked.plan for one in known):
         raise Forbidden("The price of this model is not known, so nothing of it fits a budget.", code="price_unknown")
     wanted = (*_together(budgets, known), *_apart(known))
@@ -219,7 +237,7 @@ async def _reserved(
     held = _held(payer, wanted)
     question = Reserve(response_id=asked.response_id, until=asked.deadline + _MARGIN, reservations=wanted)
     try:
-        answer = await gateway.ask_ledger(LEDGER_ASK, question)
+        answer = await _held_meanwhile(gateway, asked, held, gateway.ask_ledger(LEDGER_ASK, question))
     except LedgerUnavailable:
         await gateway.dispatch.unreserve(asked.response_id, held)  # it may be held all the same
         raise
@@ -279,9 +297,9 @@ def _apart(offers: Iterable[_Offer]) -> Iterator[Reservation]:
             )
 
 
-def _cost(gateway: Gateway, deployment: Deployment, tokens: tuple[int, int]) -> Decimal | None:
+def _cost(gateway: Gateway, deployment: Deployment, tokens: tuple[int, int], tier: str | None) -> Decimal | None:
     """The most that this may cost there; None if nobody knows, and nobody says what to take for it."""
-    cost = gateway.price(deployment, *tokens)
+    cost = gateway.price(deployment, *tokens, tier)
     return gateway.config.spending.unknown_price if cost is None else cost
 
 

@@ -237,6 +237,28 @@ async def start(
     return opened
 
 
+async def standing(gateway: Gateway, prepared: Prepared, key: str, fingerprint: str) -> Opened | None:
+    """What a key stands for; None: nothing.
+
+    Raises:
+        LedgerUnavailable: it does not say.
+    """
+    job = prepared.job
+    looking = Open(
+        response_id=job.response_id,
+        account=job.account,
+        provider=prepared.provider,
+        background=False,
+        key=key,
+        fingerprint=fingerprint,
+        looks=True,
+        payload=encode(job.model_copy(update={"payload": b""})),
+    )
+    answer = await gateway.ask_ledger(LEDGER_WRITE, looking)
+    assert isinstance(answer, Opened)
+    return None if answer.verdict == "opened" else answer
+
+
 async def _light(gateway: Gateway, prepared: Prepared) -> Job:
     """The job as it travels, its large payload left with the ledger."""
     job = prepared.job

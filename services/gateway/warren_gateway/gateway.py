@@ -64,10 +64,12 @@ class Gateway:
     def router(self) -> Router:
         return Router(self.config.groups, self.config.rules, self.board, rate=partial(self.prices.rate, at=time()))
 
-    def price(self, deployment: Deployment, input_tokens: int, output_tokens: int) -> Decimal | None:
+    def price(
+        self, deployment: Deployment, input_tokens: int, output_tokens: int, tier: str | None = None
+    ) -> Decimal | None:
         """What so many tokens of a deployment cost, in US dollars; None if nobody knows."""
         usage = Usage(input_tokens=input_tokens, output_tokens=output_tokens)
-        return self.prices.bill(deployment, usage, Served(at=time()), self.config.terms).amount
+        return self.prices.bill(deployment, usage, Served(at=time(), tier=tier), self.config.terms).amount
 
     def owns(self, account: str, id_: str, prefix: str) -> bool:
         """Whether this account was given this id, and for something of this kind."""

@@ -16,11 +16,11 @@ T = TypeVar("T")
 
 REMEMBERED = 7 * 86_400.0
 """Seconds for which an outcome may still come after what was held for it has lapsed."""
-_LAPSED = 1000
-"""How many of those are remembered."""
+_LAPSED = 10_000
+"""How many of those are remembered: as many as may wait in a queue while no ledger runs."""
 _TOLD = 3600.0
 """Seconds for which a call that was charged may be told of again …"""
-_CHARGED = 256
+_CHARGED = 2048
 """… and how many of those are remembered."""
 
 
@@ -41,6 +41,8 @@ class Book(Contract):
     """By response id."""
     lapsed: dict[str, float] = Field(default_factory=dict)
     """Responses that hold nothing any more though nobody has said what they cost, and until when that is awaited."""
+    owed: dict[str, Decimal] = Field(default_factory=dict)
+    """What these held."""
     corrected: int = 0
     """The number of the last corrections that it has taken."""
     charged: dict[str, float] = Field(default_factory=dict)
@@ -64,7 +66,9 @@ class Book(Contract):
         if late:
             changes["holds"] = {id_: hold for id_, hold in self.holds.items() if id_ not in late}
         if late or any(until <= now for until in self.lapsed.values()):
-            changes["lapsed"] = _newest({id_: until for id_, until in self.lapsed.items() if until > now} | late)
+            lapsed = _newest({id_: until for id_, until in self.lapsed.items() if until > now} | late, _LAPSED)
+            owed = self.owed | {id_: self.holds[id_].amount for id_ in late}
+            changes |= {"lapsed": lapsed, "owed": {id_: owed[id_] for id_ in lapsed if id_ in owed}}
         if any(until <= now for until in self.charged.values()):
             changes["charged"] = {id_: until for id_, until in self.charged.items() if until > now}
         return self.model_copy(update=changes) if changes else self
@@ -91,11 +95,12 @@ class Book(Contract):
         fresh = _fresh(book, calls)
         cost = charge(fresh)
         if cost is None:
-            cost = known(fresh) if hold is None else hold.amount
+            cost = hold.amount if hold is not None else book.owed.get(response_id, known(fresh))
         changes = {
             "spent": book.spent + cost,
             "holds": _without(book.holds, response_id),
             "lapsed": _without(book.lapsed, response_id),
+            "owed": _without(book.owed, response_id),
         }
         told = [call for call in fresh if call.lost or call is not fresh[-1]]
         return _remembering(book.model_copy(update=changes), told, now)
@@ -145,5 +150,5 @@ def _without(mapping: dict[str, T], name: str) -> dict[str, T]:
     return {key: value for key, value in mapping.items() if key != name}
 
 
-def _newest(remembered: dict[str, float], most: int = _LAPSED) -> dict[str, float]:
+def _newest(remembered: dict[str, float], most: int) -> dict[str, float]:
     return dict(list(remembered.items())[-most:])

@@ -122,7 +122,10 @@ class Parties:
         now = time.time()
         party = party.model_copy(update={"created_at": now, "updated_at": now})
         if not await self._entries.put(_entry(party, digest)):
-            raise _taken(party)
+            before = await self._find(party.what, [party.id])
+            if before is None or before.version or _digest(before) != digest or not digest:
+                raise _taken(party)
+            party = _party(before)  # this message has come before
         await self._tell(party)
         return PartyState(party=party)
 

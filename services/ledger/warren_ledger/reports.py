@@ -63,7 +63,7 @@ class Reports:
             where=_named(asked.where),
             since=asked.since,
             until=asked.until,
-            before=None if asked.after is None else await self._place(asked.after),
+            before=None if asked.after is None else await self._place(asked.after, asked.where),
             limit=asked.limit + 1,
         )
         found = await self._charges.page(wanted)
@@ -79,7 +79,7 @@ class Reports:
 
     async def _calls(self, asked: ListCalls) -> Calls:
         """Of responses that have ended: of others, there may be more calls in a moment."""
-        before = None if asked.after is None else await self._place(asked.after)
+        before = None if asked.after is None else await self._place(asked.after, {})
         wanted = Wanted(where={}, since=asked.since, until=asked.until, before=before, limit=asked.limit + 1)
         found = await self._charges.page(wanted)
         shown = found[: asked.limit]
@@ -93,8 +93,10 @@ class Reports:
             last_id=shown[-1].response_id if shown else None,
         )
 
-    async def _place(self, response_id: str) -> tuple[float, str]:
-        found = await self._charges.page(Wanted(where={"response_id": response_id}, limit=1))
+    async def _place(self, response_id: str, where: Mapping[str, str]) -> tuple[float, str]:
+        """Where to go on; an account does not learn of responses of others."""
+        of = {name: value for name, value in _named(where).items() if name == "account"}
+        found = await self._charges.page(Wanted(where={**of, "response_id": response_id}, limit=1))
         if not found:
             raise InvalidRequest(f"There is no '{response_id}' to go on behind.", param="after", code="invalid_value")
         return found[0].created_at, response_id

@@ -88,6 +88,9 @@ class Detached:
         if job is None:
             raise InvalidRequest("This is no job.")
         key = None if message.key is None else f"{message.account}\0{message.key}"
+        if message.looks:
+            standing = None if key is None else await self._holder(message, job, key)
+            return standing or Opened(verdict="opened", response_id=job.response_id)
         row, beginning = await until_up(lambda: self._row(message, job, key))
         if (other := await self._other(message, job, key)) is not None:
             return other

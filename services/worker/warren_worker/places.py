@@ -11,6 +11,9 @@ from warren.routing.board import Board
 from warren.routing.planning import Router
 from warren_worker.provider import Endpoint, endpoint
 
+_MOST = 4096
+"""Of these: a wildcard has as many models as are asked for."""
+
 
 class Places:
     """`reload` gives the configuration as its files have it now, or the one in force if they cannot be used."""
@@ -53,6 +56,8 @@ class Places:
         """
         place = one.id, one.provider, one.model
         if (found := self._endpoints.get(place)) is None:
+            if len(self._endpoints) >= _MOST:
+                del self._endpoints[next(iter(self._endpoints))]
             environ = self.config.environ(self._environ)
             terms, tells = self.config.terms, self.config.tells_cost
             found = self._endpoints[place] = endpoint(one, environ, self._prices, terms=terms, tells_cost=tells)

@@ -28,6 +28,8 @@ _STATING = frozenset({"litellm_proxy", "openrouter", "perplexity", "xai"})
 """Providers that state what a call costs, in US dollars."""
 _FRESH = 60
 """Seconds for which what is known is good: some prices there change with the hour."""
+_MOST = 4096
+"""Of what is known at a time: a wildcard has as many models as are asked for."""
 _HOSTS = {"eu.api.openai.com": "eu", "us.api.openai.com": "us"}
 _ANYWHERE = "global"
 """A location of Vertex AI that is none."""
@@ -118,6 +120,8 @@ class Prices:
         place = deployment.id, deployment.model, region
         found = self._kept.get(place)
         if found is None or found.deployment is not deployment or not found.since <= at < found.until:
+            if found is None and len(self._kept) >= _MOST:
+                del self._kept[next(iter(self._kept))]
             found = self._kept[place] = self._look(deployment, at, region)
         return found
 

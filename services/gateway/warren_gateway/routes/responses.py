@@ -10,10 +10,10 @@ from pydantic_core import from_json, to_json
 
 from warren import objects, telemetry
 from warren.bus import LEDGER_ASK, LEDGER_WRITE
-from warren.contracts import CancelBackground, Delete, Deleted, Fetch, Fetched, Tail, Tailed
-from warren.errors import IdempotencyKeyReused, InvalidRequest, NotFound
+from warren.contracts import CancelBackground, Delete, Deleted, Fetch, Fetched, Opened, Tail, Tailed
+from warren.errors import IdempotencyKeyReused, InvalidRequest, NotFound, WarrenError
 from warren.requests import CreateResponse
-from warren_gateway import answering, idempotency, measured, queries
+from warren_gateway import answering, creating, idempotency, measured, queries
 from warren_gateway.admitting import admit, permit
 from warren_gateway.creating import Prepared, launch, prepare, read_body, reading, start
 from warren_gateway.gateway import REQUEST_ID, RESPONSE, Gateway, of
@@ -41,11 +41,19 @@ async def create(request: Request) -> Response:
     called = request.headers.get("x-request-id", "")
     called = called if REQUEST_ID.fullmatch(called) else ""
     prepared = await prepare(gateway, account, made, keyed=key is not None, request_id=called)
-    prepared = await admit(gateway, request, wanted, prepared)
+    standing = None
+    try:
+        prepared = await admit(gateway, request, wanted, prepared)
+    except WarrenError as refusal:
+        if key is not None and refusal.status < 500:
+            # What its key stands for was paid for when it was asked first, maybe with all that there was.
+            standing = await _standing(gateway, prepared, key)
+        if standing is None:
+            raise
     asked.provider = prepared.provider
     request.scope[RESPONSE] = prepared.job.response_id
     if prepared.job.detached:
-        return await _detached(request, gateway, wanted, prepared, key, asked)
+        return await _detached(request, gateway, wanted, prepared, key, asked, standing)
     telemetry.say(model=wanted.model, previous_response_id=wanted.previous_response_id)
     flight = await launch(gateway, prepared)
     asked.posted(flight)
@@ -61,11 +69,11 @@ async def _detached(
     prepared: Prepared,
     key: str | None,
     asked: measured.Asked,
+    standing: Opened | None,
 ) -> Response:
-    """Start what runs whoever listens, or find what the same key has started, and show it."""
+    """Start what runs whoever listens, unless the same key stands for something already, and show it."""
     job = prepared.job
     background = bool(wanted.background)
-    fingerprint = None if key is None else await reading(idempotency.fingerprint, job.request)
     telemetry.say(
         model=wanted.model,
         previous_response_id=wanted.previous_response_id,
@@ -74,7 +82,11 @@ async def _detached(
         stream=job.stream,
         background=background,
     )
-    opened = await start(gateway, prepared, background=background, key=key, fingerprint=fingerprint)
+    if standing is None:
+        fingerprint = None if key is None else await reading(idempotency.fingerprint, job.request)
+        opened = await start(gateway, prepared, background=background, key=key, fingerprint=fingerprint)
+    else:
+        opened = standing
     if opened.verdict == "other":
         raise IdempotencyKeyReused("This Idempotency-Key was used for another request.", param="Idempotency-Key")
     asked.posted()
@@ -88,6 +100,10 @@ async def _detached(
     if background:
         return answering.Following(pieces, answering.headers(None, wanted.model) | more)
     return await answering.followed(request, pieces, wanted.model, more, streams=job.stream)
+
+
+async def _standing(gateway: Gateway, prepared: Prepared, key: str) -> Opened | None:
+    return await creating.standing(gateway, prepared, key, await reading(idempotency.fingerprint, prepared.job.request))
 
 
 async def _queued(prepared: Prepared) -> bytes:
