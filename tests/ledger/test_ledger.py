@@ -53,6 +53,8 @@ class Watched:
         self.batches: list[int] = []
         self.fails: Callable[[Sequence[Outcome]], Exception | None] = lambda outcomes: None
         self.down = False
+        self.failures = 0
+        """So many calls fail from now on."""
         self.shaky = False
 
     def __getattr__(self, name: str) -> Any:
@@ -61,7 +63,8 @@ class Watched:
             return Part(self, method)
 
         async def watched(*arguments: Any, **options: Any) -> Any:
-            if self.down:
+            if self.down or self.failures:
+                self.failures = max(0, self.failures - 1)
                 raise LedgerUnavailable("down")
             return await method(*arguments, **options)
 
@@ -269,6 +272,20 @@ async def test_while_a_ledger_is_behind_it_does_not_say_that_something_young_is_
     with pytest.raises(LedgerUnavailable, match="behind"):
         await rig.write(Delete(response_id=id_, account=ACCOUNT))
     assert not (await rig.fetch("resp_0000000000000000000000000000000000000")).found  # that is old
+
+
+@pytest.mark.parametrize("question", [Fetch, Locate, Rebuild])
+async def test_a_store_that_fails_once_is_asked_again_and_in_an_outage_it_is_not(rig: Rig, question: Any) -> None:
+    await rig.write(one := outcome())
+    asked = question(response_id=one.response_id, account=ACCOUNT)
+    rig.store.failures = 1
+    assert (await rig.ask(asked)).found
+    rig.store.failures = 2
+    with pytest.raises(LedgerUnavailable):
+        await rig.ask(asked)
+    rig.store.shaky, rig.store.failures = True, 1
+    with pytest.raises(LedgerUnavailable):
+        await rig.ask(asked)
 
 
 async def test_what_is_there_is_answered_at_once_though_it_is_empty(rig: Rig) -> None:

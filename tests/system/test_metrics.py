@@ -83,6 +83,7 @@ def config(upstream: FakeProvider) -> Json:
             entry(upstream, "wild/*", "*", id="wild"),
             entry(upstream, "unpriced", "words-3", priced=False),
             entry(upstream, "long", "words-200-50"),
+            entry(upstream, "refusing", "status-400-999"),
         ],
         "router_settings": {"fallbacks": [{"broken": ["plain"]}], "allowed_fails": 100},
     }
@@ -158,6 +159,10 @@ async def _each_way(observed: Observed) -> None:
     output = "gen_ai_client_inference_usage_output_tokens_total"
     assert worker.value(output, gen_ai_request_model="wild/*", warren_deployment="wild") == 6
     assert worker.value(output) == 4 * 20 + 6 * 3
+    assert (await observed.ask("refusing")).status_code == 400  # that is no failure of the provider
+    worker = await observed.scrape("worker")
+    assert worker.value(calls, warren_deployment="refusing") == 1
+    assert worker.value("warren_upstream_errors_total", warren_deployment="refusing") == 0
     assert ledger.value("warren_outcomes_total", warren_status="completed", error_type="") == 10
     assert ledger.value("warren_outcomes_total", warren_status="failed", error_type="rate_limit_exceeded") == 1
     assert ledger.value("warren_ledger_lag_seconds_count") >= 11

@@ -81,6 +81,8 @@ async def test_a_stream_goes_on_while_models_and_providers_change(running: Runni
     assert listed == {"words-3", "native-words-3", "fresh"}
     answer = await running.create("fresh")
     assert answer.status_code == 200, answer.text
+    watched = {one["name"] for one in (await running.http.get("/ops/overview")).json()["queues"]}
+    assert "jobs.hosted_vllm" in watched
     assert (await running.create("words-150-20")).status_code == 404
     assert not streaming.done()
     final = check_stream(parse_sse((await streaming).content))

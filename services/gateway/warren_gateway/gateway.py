@@ -8,7 +8,7 @@ from time import monotonic, time
 
 from fastapi import Request
 
-from warren.bus import LEDGER_ASK, Bus
+from warren.bus import LEDGER_ASK, LEDGER_WRITE, Bus, dead, jobs
 from warren.config import Config, Deployment
 from warren.contracts import Message, Ping, Pong, Usage
 from warren.costs import Prices, Served
@@ -63,6 +63,11 @@ class Gateway:
     @property
     def router(self) -> Router:
         return Router(self.config.groups, self.config.rules, self.board, rate=partial(self.prices.rate, at=time()))
+
+    @property
+    def queues(self) -> list[str]:
+        """What an operator looks at: where jobs and questions wait, and dead letters."""
+        return [*map(jobs, self.config.providers()), LEDGER_WRITE, LEDGER_ASK, dead(jobs("any")), dead(LEDGER_WRITE)]
 
     def price(
         self, deployment: Deployment, input_tokens: int, output_tokens: int, tier: str | None = None

@@ -1,17 +1,17 @@
 """What metrics tell of a gateway's requests."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Iterator, MutableMapping
 from contextlib import asynccontextmanager, contextmanager
 from time import monotonic
 from typing import Any, Literal
 
-from warren.bus import LEDGER_ASK, LEDGER_WRITE, Bus, dead, jobs
 from warren.config import Config
 from warren.errors import BusUnavailable
 from warren.telemetry import instruments
 from warren.telemetry.measuring import OTHER, SWITCH, code, coded
 from warren_gateway.flight import Flight
+from warren_gateway.gateway import Gateway
 
 Mode = Literal["json", "stream", "background", "websocket"]
 Scope = MutableMapping[str, Any]
@@ -129,13 +129,13 @@ def failed(scope: Scope, error: BaseException) -> None:
 
 
 @asynccontextmanager
-async def queues(bus: Bus, providers: Iterable[str]) -> AsyncIterator[None]:
+async def queues(gateway: Gateway) -> AsyncIterator[None]:
     """While open, look at the queues now and then, if somebody wants to know."""
     if not SWITCH.on:
         yield
         return
     depths: dict[str, tuple[int, int]] = {}
-    task = asyncio.create_task(_look(bus, providers, depths))
+    task = asyncio.create_task(_look(gateway, depths))
     try:
         with (
             instruments.QUEUE_DEPTH.told(lambda: [(ready, at) for at, (ready, _) in depths.copy().items()]),
@@ -147,14 +147,18 @@ async def queues(bus: Bus, providers: Iterable[str]) -> AsyncIterator[None]:
         await asyncio.wait([task])
 
 
-async def _look(bus: Bus, providers: Iterable[str], depths: dict[str, tuple[int, int]]) -> None:
+async def _look(gateway: Gateway, depths: dict[str, tuple[int, int]]) -> None:
     """What cannot be looked at now is not told of. Never returns."""
     while True:
-        for at in (*map(jobs, providers), LEDGER_WRITE, LEDGER_ASK, dead(jobs("any")), dead(LEDGER_WRITE)):
+        found: dict[str, tuple[int, int]] = {}
+        for at in gateway.queues:
             try:
-                depth = await bus.depth(at)
+                depth = await gateway.bus.depth(at)
             except BusUnavailable:
-                depths.clear()
+                found.clear()
                 break
-            depths[at] = depth.ready, depth.consumers
+            found[at] = depth.ready, depth.consumers
+        depths.update(found)
+        for at in depths.keys() - found:
+            del depths[at]
         await asyncio.sleep(POLL)

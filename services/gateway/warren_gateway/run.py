@@ -76,7 +76,7 @@ async def gateway(
         if reloader is not None:
             reloader.follow(partial(_prepare, state, settings))
         async with (
-            measured.queues(bus, config.providers()),
+            measured.queues(state),
             serving(
                 build(state), bound, drain=settings.drain, lame_duck=settings.lame_duck, keep_alive=settings.keep_alive
             ),

@@ -230,9 +230,9 @@ class Ledger:
         message = delivery.message
         match message:
             case Locate() | Fetch():
-                return await self._look(message)
+                return await self._steadily(lambda: self._look(message))
             case Rebuild():
-                return await self._recall.rebuild(message)
+                return await self._steadily(lambda: self._recall.rebuild(message))
             case Tail():
                 return await self._runs.tail(message)
             case Withdraw():
@@ -310,6 +310,18 @@ class Ledger:
 
     async def _find(self, response_id: str, account: str, *, content: bool = False) -> Record | None:
         return await self._store.find(response_id, account, content=content, running=True)
+
+    async def _steadily(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Read once more, if a store fails that was well until now: a lost primary or a disk that stands still is back
+        in moments. In an outage nobody waits twice.
+        """
+        shaky = self._store.shaky
+        try:
+            return await work()
+        except LedgerUnavailable:
+            if shaky:
+                raise
+        return await work()
 
     async def _look(self, asked: Locate | Fetch) -> Located | Fetched:
         look = self._locate if isinstance(asked, Locate) else self._fetch

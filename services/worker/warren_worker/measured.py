@@ -1,7 +1,7 @@
 """What metrics tell of calls to providers."""
 
 from warren.contracts import UpstreamCall
-from warren.errors import UpstreamError, WarrenError
+from warren.errors import UpstreamError, UpstreamRefused, WarrenError
 from warren.telemetry import instruments
 from warren.telemetry.measuring import SWITCH, Gathered, coded
 
@@ -20,7 +20,7 @@ def called(call: UpstreamCall, error: WarrenError | None, group: str, gaps: Gath
         instruments.TIME_TO_FIRST_CHUNK.record(call.first_event_seconds, *who)
     if gaps is not None:
         instruments.TIME_PER_OUTPUT_CHUNK.merge(gaps, *who)
-    if isinstance(error, UpstreamError):
+    if isinstance(error, UpstreamError) and not isinstance(error, UpstreamRefused):  # that is about the request
         instruments.UPSTREAM_ERRORS.add(1, call.provider, call.deployment, failed)
     if call.usage is not None:
         _used(call, who)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic_core import from_json
 
-from warren.bus import LEDGER_ASK, LEDGER_WRITE, dead, jobs
+from warren.bus import LEDGER_ASK
 from warren.contracts import Page, ReportSpend
 from warren_gateway import overview, queries, reporting
 from warren_gateway.fresh import answered
@@ -61,8 +61,7 @@ async def spend(request: Request) -> Response:
 
 
 async def _queues(gateway: Gateway) -> list[reporting.Json]:
-    providers = dict.fromkeys(one.provider for one in gateway.config.deployments.values())
-    names = [*map(jobs, providers), LEDGER_WRITE, LEDGER_ASK, dead(jobs("any")), dead(LEDGER_WRITE)]
+    names = gateway.queues
     depths = await gateway.watch.depths(gateway.bus, names)
     return [
         {"name": name, "ready": depth and depth.ready, "consumers": depth and depth.consumers}
