@@ -23,6 +23,7 @@ from warren_worker.settings import WorkerSettings
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+CLUSTER: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "cluster.yml").read_text())
 SETTINGS: dict[str, type[BaseSettings]] = {
     "gateway": GatewaySettings,
     "worker": WorkerSettings,
@@ -190,8 +191,9 @@ def test_prometheus_meets_what_it_scrapes_at_the_port_that_is_served() -> None:
         for name in discovery["names"]
     }
 
-    assert found == {("gateway", 9464), ("worker", 9464), ("ledger", 9464), ("rabbitmq", 15692)}
-    assert all("telemetry" in SERVICES[name]["networks"] for name, _ in found)
+    brokers = {(name, 15692) for name in CLUSTER["services"] if name.startswith("rabbitmq")}
+    assert found == {("gateway", 9464), ("worker", 9464), ("ledger", 9464), *brokers}
+    assert all("telemetry" in {**CLUSTER["services"], **SERVICES}[name]["networks"] for name, _ in found)
     assert "telemetry" in SERVICES["prometheus"]["networks"]
     assert {SERVICES[service]["environment"]["WARREN_METRICS_PORT"] for service in SETTINGS} == {"9464"}
 
@@ -223,9 +225,6 @@ def test_nobody_answers_on_a_free_port() -> None:
     done = subprocess.run([sys.executable, "-I", ROOT / "deploy" / "health.py", "http", "1", "/"], check=False)
 
     assert done.returncode == 1
-
-
-CLUSTER: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "cluster.yml").read_text())
 
 
 def test_a_cluster_is_what_the_services_are_told_of() -> None:
