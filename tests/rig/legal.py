@@ -48,7 +48,8 @@ def parse_sse(body: bytes) -> list[Event]:
 
 def check_stream(events: list[Event]) -> dict[str, Any]:
     """The final object of a stream. The stream must be legal in every respect, to its end."""
-    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    numbers = [event["sequence_number"] for event in events]
+    assert numbers == list(range(len(events))), (numbers, [(e["type"], e["sequence_number"]) for e in events[-9:]])
     said = [event for event in events if event["type"] != "keepalive"]
     for event in said:
         _EVENT.validate_python(known(event))

@@ -103,7 +103,9 @@ ENDS = st.sampled_from(["done", "max_output_tokens", "content_filter", "cut off"
 
 
 def told(one: Assembler, deltas: list[Delta], end: str, alive: int = 99) -> list[dict[str, Any]]:
-    """The stream of an answer that ends like this; before delta number `alive` there is a sign of life."""
+    """The stream of an answer that ends like this; before delta number `alive` there is a sign of life, behind the last
+    one between the making of the end and its saying.
+    """
     events = wire(one.start())
     for number, delta in enumerate(deltas):
         if number == alive:
@@ -112,16 +114,18 @@ def told(one: Assembler, deltas: list[Delta], end: str, alive: int = 99) -> list
     match end:
         case "done" | "max_output_tokens" | "content_filter":
             assert one.feed(Stop(end)) == []
-            events += wire(one.finish(at=9.5))
+            ending = one.finish(at=9.5)
         case "cut off":
             with pytest.raises(UpstreamTruncated) as caught:
                 one.finish(at=9.5)
-            events += wire(one.fail(caught.value))
+            ending = one.fail(caught.value)
         case "failed":
-            events += wire(one.fail(InvalidRequest("No.", param="input")))
-        case "cancelled":
-            events += wire(one.cancel())
-    return events
+            ending = one.fail(InvalidRequest("No.", param="input"))
+        case _:
+            ending = one.cancel()
+    if alive == len(deltas):
+        events += wire(one.keep_alive())
+    return [*events, *wire(ending)]
 
 
 def text_of(output: list[dict[str, Any]], kind: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic_core import from_json, to_json
 
-from tests.worker.staging import ACCOUNT, SEALER, stage
+from tests.worker.staging import ACCOUNT, SEALER, Stage, stage
 from warren import ids
 from warren.blobs import INLINE
 from warren.contracts import Claim, Held, Message, Outcome, Rebuild, Rebuilt, Withdraw
@@ -243,6 +243,37 @@ async def test_the_outcome_of_a_conversation_is_in_it_before_the_client_sees_the
         await on.ran(on.job({"model": "words-3"}, conversation="conv_1"))
         assert seen == [0]
         assert on.answer()[0] == 200
+
+
+def recording_takes(on: Stage, seconds: float) -> None:
+    """Of a conversation, a run waits until its outcome is on record."""
+    on.ledger.rebuilt = Rebuilt(found=True, payload=b"[]")
+
+    async def slow(message: Message) -> None:
+        if isinstance(message, Outcome):
+            await asyncio.sleep(seconds)
+
+    on.ledger.first = slow
+
+
+async def test_a_sign_of_life_while_the_outcome_waits_comes_before_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warren_worker.handler.KEEP_ALIVE", 0.2)
+    async with stage("words-3") as on:
+        recording_takes(on, 2.5)
+        await on.ran(on.job({"model": "words-3", "stream": True}, conversation="conv_1"))
+        kinds = [event["type"] for event in on.events()]
+        assert "keepalive" in kinds
+        assert kinds[-1] == "response.completed"
+
+
+async def test_a_refusal_whose_outcome_waits_stays_an_http_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warren_worker.run.HELD_BACK", 0.5)
+    async with stage("status-400-999") as on:
+        recording_takes(on, 1.0)
+        await on.ran(on.job({"model": "status-400-999", "stream": True}, conversation="conv_1"))
+        assert on.events() == []
+        status, body = on.answer()
+        assert (status, body["error"]["type"]) == (400, "invalid_request_error")
 
 
 async def test_an_outcome_that_the_ledger_does_not_confirm_waits_in_its_queue() -> None:

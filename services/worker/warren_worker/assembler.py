@@ -79,6 +79,7 @@ class Assembler:
         self._earlier: list[tuple[Usage, Source]] = []  # of the calls before the latest pause
         self._reported: Usage | None = None
         self._written = 0
+        self._last: list[Event] = []  # the end, which is said when it is on record
         self.sequence = sequence
         self.upstream_id: str | None = None
         self.shown = False
@@ -125,7 +126,13 @@ class Assembler:
         return self._number(events.whole_item(index, item))
 
     def keep_alive(self) -> list[Event]:
-        return self._number([{"type": "keepalive"}])
+        """A sign of life. Until the stream has ended: an end that is made and not said yet comes after it."""
+        [alive] = made = self._number([{"type": "keepalive"}])
+        if self._last:
+            alive["sequence_number"] = self._last[0]["sequence_number"]
+            for event in self._last:
+                event["sequence_number"] += 1
+        return made
 
     def feed(self, delta: Delta) -> list[Event]:
         """The events that this delta makes."""
@@ -176,11 +183,12 @@ class Assembler:
             self._response |= {"status": "incomplete", "incomplete_details": details, "usage": self._usage()}
         else:
             self._response |= {"status": "completed", "completed_at": int(at), "usage": self._usage()}
-        return self._number([*made, *events.end(self._response)])
+        return self._end([*made, *events.end(self._response)])
 
     def empty(self, sequence: int) -> None:
         """Let go of what the model has said, it is too much to be kept; the next event has this number."""
         self.sequence = sequence
+        self._last = []
         self._response = {**self.response, "status": "in_progress", "output": []}
         self._native = None
         self._speech.kept.clear()
@@ -191,7 +199,7 @@ class Assembler:
         self._response = events.interrupted(self.response, error.code or "server_error", error.message)
         self._native = None
         self._response["usage"] = self._usage() if self.shown else None
-        return self._number([*made, *events.failure(self._response, error.param, error.type)])
+        return self._end([*made, *events.failure(self._response, error.param, error.type)])
 
     def cancel(self) -> list[Event]:
         """The end of an answer that nobody wants any more."""
@@ -199,7 +207,7 @@ class Assembler:
         self._response = {**events.cut(self.response), "status": "cancelled"}
         self._native = None
         self._response["usage"] = self._usage() if self.shown else None
-        return self._number([*made, *events.end(self._response)])
+        return self._end([*made, *events.end(self._response)])
 
     def _native_end(self, ended: Item, at: float) -> Item:
         """What the upstream said at the end, over all that the API promises, under what is ours to say."""
@@ -229,6 +237,10 @@ class Assembler:
             "total_tokens": usage.input_tokens + usage.output_tokens,
             **({"estimated": True} if estimated else {}),
         }
+
+    def _end(self, made: Iterable[Event]) -> list[Event]:
+        self._last = self._number(made)
+        return self._last
 
     def _number(self, made: Iterable[Event]) -> list[Event]:
         numbered = []

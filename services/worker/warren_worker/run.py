@@ -319,8 +319,10 @@ class Run:
         return Assembler(blank, request=self._request, seal=seal, sequence=sequence)
 
     def _announce(self) -> None:
-        """The provider takes its time: let it be known who is at it, and that the response has begun."""
-        if self.job.stream:
+        """The provider takes its time: let it be known who is at it, and that the response has begun; of one that has
+        ended before, the end says all that is said.
+        """
+        if self.job.stream and self._assembler.response["status"] == "in_progress":
             self._begin()
         else:
             self._voice.appear(None)
