@@ -1,6 +1,7 @@
 """The way to the ledger's log: nothing is lost, and parts gather."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -84,13 +85,12 @@ async def test_what_the_broker_does_not_take_is_sent_again(
     failure: WarrenError, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
-    sleep = asyncio.sleep
 
     async def paused(seconds: float) -> None:
         pauses.append(seconds)
-        await sleep(0)
+        await asyncio.sleep(0)
 
-    monkeypatch.setattr("warren_worker.recording.asyncio.sleep", paused)
+    monkeypatch.setattr("warren_worker.recording.asyncio", SimpleNamespace(sleep=paused))
     broker, journal_ = journal(failure, failure)
     stream = opened(journal_)
     stream.write(b"first", 0, 0)

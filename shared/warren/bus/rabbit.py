@@ -39,6 +39,8 @@ _TOGETHER = 50
 """Messages to this process that are acknowledged at once."""
 _PATIENCE = 5.0
 """Seconds: the longest that an answer waits for a connection, and an opening for its channel."""
+_DECLARING = 15.0
+"""Seconds in which whoever declares must get a connection: enough for three tries."""
 
 
 class _Call:
@@ -138,7 +140,7 @@ class RabbitBus:
             WarrenError: our user may not either, or there is such a queue with other arguments.
         """
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_DECLARING):
                 connection = await self._out.connection.get()
             for address in addresses:
                 await self._topology.declare(connection, address, exactly=True)
