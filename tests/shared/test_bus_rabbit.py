@@ -467,3 +467,26 @@ async def test_nothing_is_left_of_a_bus_that_was_closed(space: RabbitNamespace) 
         assert bus._calls == {}
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == before
+
+
+async def test_who_is_told_to_stop_while_declaring_stops_and_costs_nobody_the_connection(
+    space: RabbitNamespace, bus: RabbitBus, caplog: pytest.LogCaptureFixture
+) -> None:
+    """aiormq forgets a cancellation while it closes a channel, or asks the broker twice to close it."""
+    after = iter(number / 2000 for number in range(60))
+
+    async def told_to_stop(number: int) -> bool:
+        """Whether it stopped for it; a send that was done by then did not."""
+        work = asyncio.create_task(stubborn(jobs(f"never.used.{number}")))
+        await asyncio.sleep(next(after))
+        asked = work.cancel()
+        await asyncio.wait([work], timeout=SOON)
+        return work.cancelled() or not asked
+
+    async def stubborn(to: str) -> None:
+        await bus.send(to, PING)
+        await asyncio.sleep(60)
+
+    assert all([await told_to_stop(number) for number in range(60)])
+    assert not [record for record in caplog.records if "lost" in record.message]
+    assert bus.connected

@@ -8,9 +8,10 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from itertools import cycle
-from typing import Generic, Protocol, TypeVar, cast
+from types import TracebackType
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import aio_pika
 from aio_pika.connection import make_url
@@ -42,6 +43,7 @@ class _Closable(Protocol):
 
 
 T = TypeVar("T", bound=_Closable)
+R = TypeVar("R")
 
 
 class Current(Generic[T]):
@@ -70,26 +72,71 @@ class Current(Generic[T]):
             self._here.set()
 
 
+class Undisguised:
+    """Within it, a lost connection and a task that is asked to stop look like what they are.
+
+    aiormq tells of a lost connection by CancelledError, and makes another error of a cancellation, or none at all: one
+    that comes while a channel is being closed is forgotten. Only the task's own count can be trusted.
+
+    Raises:
+        CancelledError: the task was asked to stop meanwhile, whatever else came of it.
+        ConnectionLost: it was not, and what was under way was cancelled.
+    """
+
+    __slots__ = ("_before",)
+
+    def __enter__(self) -> None:
+        self._before = _cancellations()
+
+    def __exit__(self, _kind: object, error: BaseException | None, _: TracebackType | None) -> None:
+        asked = _cancellations() > self._before
+        if isinstance(error, asyncio.CancelledError):
+            if not asked:
+                raise ConnectionLost("The connection was lost.") from error
+        elif asked and (error is None or isinstance(error, Exception)):
+            raise asyncio.CancelledError from error
+
+
+class ConnectionLost(ConnectionError):
+    """What was under way ended with its channel or connection."""
+
+
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0
+
+
 async def settle(step: Awaitable[object]) -> None:
     """Take a last step with a channel or connection; when that is gone already, there is nothing left to do."""
-    before = cancellations()
     try:
-        async with asyncio.timeout(_LAST_STEP):
-            await step
-    except asyncio.CancelledError:
-        if cancellations() > before:
-            raise
+        with Undisguised():
+            async with asyncio.timeout(_LAST_STEP):
+                await step
     except Exception as error:  # noqa: BLE001 - aiormq fails what is under way with whatever ended the connection
         log.debug("on a lost connection: %s", type(error).__name__)
 
 
-def cancellations() -> int:
-    """How often the current task was asked to stop.
+async def undisturbed(work: Coroutine[Any, Any, R]) -> R:
+    """Wait for calls on a connection. Who is cancelled meanwhile leaves them to themselves.
 
-    aiormq lets a lost connection look like a cancelled task; only this number tells them apart.
+    aiormq closes the channel of a call that is cancelled. Where that was being opened or closed, the broker sees a
+    second `channel.open` or `channel.close`, and ends the whole connection for it (504), with all that is under way
+    on other channels.
     """
-    task = asyncio.current_task()
-    return task.cancelling() if task else 0
+    task = asyncio.get_running_loop().create_task(work)
+    _under_way.add(task)
+    task.add_done_callback(_done)
+    await asyncio.wait([task])
+    return task.result()
+
+
+_under_way = set[asyncio.Task[Any]]()
+
+
+def _done(task: asyncio.Task[Any]) -> None:
+    _under_way.discard(task)
+    if not task.cancelled() and (error := task.exception()):
+        log.debug("on a channel: %s", type(error).__name__)  # also where nobody waits for it any more
 
 
 class Trouble:
@@ -123,17 +170,13 @@ class Link:
     async def run(self) -> None:
         troubles = {url: Trouble(f"broker {place(url)} cannot be reached") for url in self._brokers}
         for number, url in enumerate(cycle(self._brokers), start=1):
-            if cancellations():  # aiormq may make another error of being stopped
-                return
             trouble = troubles[url]
             refusal: BusUnavailable | None = None
             try:
-                await self._once(url)
+                with Undisguised():
+                    await self._once(url)
                 trouble.over()
                 log.warning("%s: connection to the broker lost", self._name)
-            except asyncio.CancelledError:
-                if cancellations():
-                    raise
             except (AuthenticationError, ProbableAuthenticationError, InvalidFrameError) as error:
                 # InvalidFrameError: a close, where the virtual host should have been opened.
                 trouble.say(error, logging.ERROR)
@@ -184,7 +227,7 @@ class Held:
         self,
         what: str,
         link: Link,
-        attach: Callable[[AbstractConnection, Channel], Awaitable[None]],
+        attach: Callable[[AbstractConnection, Channel], Coroutine[Any, Any, None]],
         *,
         confirms: bool = False,
     ) -> None:
@@ -196,30 +239,29 @@ class Held:
 
     async def run(self) -> None:
         trouble = Trouble(self._what)
-        while not cancellations():
+        while True:
             connection = await self._link.connection.get()
             try:
-                reason = await self._once(connection)
+                with Undisguised():
+                    reason = await self._once(connection)
                 if connection.is_opened:
                     trouble.say(reason)
-            except asyncio.CancelledError:
-                if cancellations():
-                    raise
+            except ConnectionLost:
+                pass  # the link tells of it
             except Exception as error:  # noqa: BLE001 - aiormq fails what is under way with whatever ended the connection
                 trouble.say(error)
             await asyncio.sleep(RETRY / 3)
 
     async def _once(self, connection: AbstractConnection) -> BaseException | None:
         """Open the channel, and stay until it is lost."""
-        async with asyncio.timeout(_SETUP):
-            opened = await connection.channel(publisher_confirms=self._confirms, on_return_raises=True)
+        opened = await undisturbed(connection.channel(publisher_confirms=self._confirms, on_return_raises=True))
         channel = cast("Channel", opened)  # the abstract one does not know all arguments of basic_publish
         try:
             async with asyncio.timeout(_SETUP):
-                await self._attach(connection, channel)
+                await undisturbed(self._attach(connection, channel))
             self.channel.set(channel)
             (closed,), _ = await asyncio.wait([channel.closing])
             return None if closed.cancelled() else closed.exception()
         finally:
             self.channel.set(None)
-            await settle(channel.close())
+            await settle(undisturbed(channel.close()))

@@ -11,7 +11,7 @@ from pamqp.commands import Basic
 
 from warren.bus import MAX_MESSAGE
 from warren.bus._handling import INBOX, log, place
-from warren.bus._rabbit_link import Held, Link, Trouble, cancellations
+from warren.bus._rabbit_link import ConnectionLost, Held, Link, Trouble, Undisguised, undisturbed
 from warren.bus._rabbit_topology import Topology
 from warren.errors import BusUnavailable, Overloaded, PublishUnknown, Unroutable
 from warren.telemetry import instruments
@@ -106,32 +106,27 @@ class Publisher:
         self._unflushed += len(body)
         if flush := self._unflushed > _UNFLUSHED:
             self._unflushed = 0
-        before = cancellations()
         try:
-            await channel.basic_publish(
-                body, exchange=exchange, routing_key=key, properties=properties, timeout=_PATIENCE, wait=flush
-            )
-        except asyncio.CancelledError:
-            if cancellations() > before:
-                raise
+            with Undisguised():
+                await channel.basic_publish(
+                    body, exchange=exchange, routing_key=key, properties=properties, timeout=_PATIENCE, wait=flush
+                )
         except Exception as error:  # noqa: BLE001 - aiormq fails what is under way with whatever ended the connection
             log.debug("a post is lost: %s", type(error).__name__)
 
     async def _prepare(self, to: str, left: float) -> None:
         """Wait for a channel and for the address to be there, as long as there is time."""
-        before = cancellations()
         try:
-            async with asyncio.timeout(left):
-                await self.confirmed.channel.get()
-                async with self._declaring:
-                    if not to.startswith(INBOX) and to not in self._declared:
-                        await self._topology.declare(await self._link.connection.get(), to)
-                        self._declared.add(to)
-        except TimeoutError:
+            with Undisguised():
+                async with asyncio.timeout(left):
+                    await self.confirmed.channel.get()
+                    async with self._declaring:
+                        if not to.startswith(INBOX) and to not in self._declared:
+                            connection = await self._link.connection.get()
+                            await undisturbed(self._topology.declare(connection, to))
+                            self._declared.add(to)
+        except (TimeoutError, ConnectionLost):
             return
-        except asyncio.CancelledError:
-            if cancellations() > before:
-                raise
         except Exception as error:  # noqa: BLE001 - aiormq fails what is under way with whatever ended the connection
             self._trouble.say(error)
             await asyncio.sleep(_AGAIN)
@@ -145,19 +140,21 @@ async def _publish(
     channel: Channel, exchange: str, key: str, body: bytes, properties: Basic.Properties, left: float
 ) -> Fate:
     """Publish once, and wait for the broker's word. Does not wait for the socket: whoever waits here holds the body."""
-    before = cancellations()
     try:
-        await channel.basic_publish(
-            body, exchange=exchange, routing_key=key, properties=properties, mandatory=True, timeout=left, wait=False
-        )
+        with Undisguised():
+            await channel.basic_publish(
+                body,
+                exchange=exchange,
+                routing_key=key,
+                properties=properties,
+                mandatory=True,
+                timeout=left,
+                wait=False,
+            )
     except PublishError:
         return Fate.RETURNED
     except DeliveryError:
         return Fate.REFUSED
-    except asyncio.CancelledError:
-        if cancellations() > before:
-            raise
-        return Fate.OPEN
     except (TypeError, ValueError):
         raise  # never sent: AMQP cannot express such an address
     except Exception as error:  # noqa: BLE001 - aiormq fails what is under way with whatever ended the connection

@@ -9,8 +9,9 @@ from typing import Any
 
 from aiormq.abc import AbstractChannel, AbstractConnection
 from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
+from pamqp.commands import Queue
 
-from warren.bus import DELIVERY_LIMIT, dead
+from warren.bus import DELIVERY_LIMIT, Depth, dead
 from warren.bus._handling import log
 
 INBOX_BYTES = 64 * 1024 * 1024
@@ -19,7 +20,10 @@ _NEVER = 1_000_000
 
 
 class Topology:
-    """The names under one namespace. `length` bounds every queue but those of the dead."""
+    """The names under one namespace. `length` bounds every queue but those of the dead.
+
+    What asks the broker must not be cancelled: see `undisturbed`.
+    """
 
     def __init__(self, namespace: str, length: int) -> None:
         self._namespace = namespace
@@ -59,7 +63,7 @@ class Topology:
     async def _make(self, connection: AbstractConnection, address: str, *, exactly: bool) -> None:
         exchange, key = self.route(address)
         queue = self.queue(address)
-        found = not exactly and await _there(connection, queue)
+        found = not exactly and await _look(connection, queue)
         channel = await connection.channel(publisher_confirms=False)
         try:
             await channel.exchange_declare(exchange, exchange_type="direct", durable=True)
@@ -68,6 +72,11 @@ class Topology:
             await channel.queue_bind(queue, exchange, key)
         finally:
             await channel.close()
+
+    async def depth(self, connection: AbstractConnection, at: str) -> Depth:
+        """Of an address that nobody has declared: nothing."""
+        found = await _look(connection, self.queue(at))
+        return Depth(found.message_count or 0, found.consumer_count or 0) if found else Depth(0, 0)
 
     async def declare_exchanges(self, connection: AbstractConnection) -> None:
         """Those that take what is not kept: publishing to a missing exchange would cost the channel."""
@@ -109,12 +118,12 @@ class Topology:
         }
 
 
-async def _there(connection: AbstractConnection, queue: str) -> bool:
+async def _look(connection: AbstractConnection, queue: str) -> Queue.DeclareOk | None:
+    """What the broker says of a queue, if there is one."""
     channel = await connection.channel(publisher_confirms=False)
     try:
-        await channel.queue_declare(queue, passive=True)
+        return await channel.queue_declare(queue, passive=True)
     except ChannelNotFoundEntity:
-        return False
+        return None
     finally:
         await channel.close()
-    return True

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from aiormq.abc import AbstractConnection, DeliveredMessage
 from aiormq.channel import Channel
-from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity, ChannelPreconditionFailed
+from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
 from pamqp.commands import Basic
 
 from warren import ids
@@ -22,7 +22,7 @@ from warren.brokers import host_and_port, nodes
 from warren.bus import LEDGER_WRITE, NAMESPACE, Depth, Handler, Receiver
 from warren.bus._handling import INBOX, Operation, receive, sized
 from warren.bus._rabbit_consumer import Consumer
-from warren.bus._rabbit_link import Held, Link, cancellations, settle
+from warren.bus._rabbit_link import ConnectionLost, Held, Link, Undisguised, settle, undisturbed
 from warren.bus._rabbit_publisher import Publisher
 from warren.bus._rabbit_topology import Topology
 from warren.bus._tracing import sending
@@ -143,8 +143,9 @@ class RabbitBus:
             async with asyncio.timeout(_DECLARING):
                 connection = await self._out.connection.get()
             for address in addresses:
-                await self._topology.declare(connection, address, exactly=True)
-        except TimeoutError:
+                with Undisguised():
+                    await undisturbed(self._topology.declare(connection, address, exactly=True))
+        except (TimeoutError, ConnectionLost):
             raise BusUnavailable("The broker cannot be reached.") from None
         except (ChannelAccessRefused, ChannelPreconditionFailed) as refusal:
             raise WarrenError(f"The broker refuses: {refusal}") from None
@@ -222,22 +223,12 @@ class RabbitBus:
 
     async def depth(self, at: str) -> Depth:
         try:
-            async with asyncio.timeout(_LOOK):
-                connection = await self._out.connection.get()
-                channel = await connection.channel(publisher_confirms=False)
-                try:
-                    found = await channel.queue_declare(self._topology.queue(at), passive=True)
-                finally:
-                    await settle(channel.close())
-        except ChannelNotFoundEntity:
-            return Depth(ready=0, consumers=0)
-        except asyncio.CancelledError:
-            if cancellations():
-                raise
-            raise BusUnavailable("The broker could not be asked.") from None
+            with Undisguised():
+                async with asyncio.timeout(_LOOK):
+                    connection = await self._out.connection.get()
+                    return await undisturbed(self._topology.depth(connection, at))
         except Exception:  # noqa: BLE001 - aiormq fails what is under way with whatever ended the connection
             raise BusUnavailable("The broker could not be asked.") from None
-        return Depth(ready=found.message_count or 0, consumers=found.consumer_count or 0)
 
     def _sending(
         self, to: str, message: Message, operation: Literal["publish", "call"]
