@@ -187,7 +187,7 @@ def test_without_a_gateway_it_all_happens_here(tmp_path: Path, upstream: FakePro
 def test_ctrl_c_ends_an_answer_and_ctrl_d_the_talk(at: dict[str, str], upstream: FakeProvider) -> None:
     process, terminal = pty.fork()
     if process == 0:  # the child
-        os.execve(WARREN, [WARREN, "chat", "words-40-50"], at)
+        os.execve(WARREN, [WARREN, "chat", "words-400-50"], at)
     until(terminal, b"> ")
     calls = len(upstream.calls)
     os.write(terminal, b"hello\n")
