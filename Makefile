@@ -53,7 +53,7 @@ test: setup $(NODE) ## lint, then every test, on a RabbitMQ and a mongod of thei
 	  { tail -n 1 .venv/rabbitmq.log | sed 's/^RuntimeError: /test: /' >&2; exit 2; }
 	@$(BIN)/python -c 'from tests.rig.chromium import install; install()'
 	@$(MAKE) lint
-	@$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 -m "not long" $(ARGS)
+	@$(BIN)/python -m pytest -q -n 4 --dist loadfile --max-worker-restart 0 -m "not long" $(ARGS)
 
 verify: setup $(CODEX) ## the long runs: faults under load, slow answers, many sessions
 	@$(BIN)/python -m pytest -q --timeout 900 -m "long or not long" tests/verify \

@@ -15,7 +15,6 @@ from tests.rig.rabbitmq import ExternalRabbitMQ, RabbitMQ
 OWN_BROKER = "own_broker"
 AMQP_URL = "WARREN_TEST_AMQP_URL"
 MONGO_URL = "WARREN_TEST_MONGO_URL"
-LONGEST = {"system", "examples", "sdk", "worker"}
 
 # A busy machine is no bug, and a run leaves nothing behind.
 settings.register_profile("warren", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
@@ -34,8 +33,6 @@ def pytest_report_header() -> str | None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    # The longest files first, or the last of them run alone in the end.
-    items.sort(key=lambda item: not LONGEST.intersection(item.path.parts))
     if AMQP_URL in os.environ:
         theirs = [item for item in items if item.get_closest_marker(OWN_BROKER)]
         config.hook.pytest_deselected(items=theirs)

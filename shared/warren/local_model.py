@@ -32,11 +32,11 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from threading import Event
 
 from warren.settings import Complaint, give_up
 
@@ -108,18 +108,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--verbose", action="store_true", help="let llama.cpp tell what it does")
     parser.add_argument("--parent", type=int, default=0, help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
-    ended = Event()
     for number in (signal.SIGTERM, signal.SIGINT):  # also because nothing kills a container's first process otherwise
-        signal.signal(number, lambda *_: ended.set())
+        signal.signal(number, lambda *_: sys.exit(0))
     if chosen.parent:
         _die_with(chosen.parent)
     try:
-        _serve(chosen.host, chosen.port, ended, parent=chosen.parent, most=chosen.most, verbose=chosen.verbose)
+        _serve(chosen.host, chosen.port, parent=chosen.parent, most=chosen.most, verbose=chosen.verbose)
     except Complaint as complaint:
         give_up(PROGRAM, str(complaint))
 
 
-def _serve(host: str, port: int, ended: Event, *, parent: int, most: int, verbose: bool) -> None:
+def _serve(host: str, port: int, *, parent: int, most: int, verbose: bool) -> None:
     path = model_file()
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin for each other starve on a busy machine
     try:
@@ -142,9 +141,8 @@ def _serve(host: str, port: int, ended: Event, *, parent: int, most: int, verbos
         raise Complaint(f"the local model cannot listen at {host}:{port}; is the port taken?") from None
     sys.stdout.write(f"{server.listening_address}\n")
     sys.stdout.flush()
-    while not ended.wait(0.5):
-        if parent and os.getppid() != parent:
-            return
+    while not parent or os.getppid() == parent:
+        time.sleep(0.5)
 
 
 def _die_with(parent: int) -> None:
