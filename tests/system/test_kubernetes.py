@@ -3,14 +3,13 @@
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import kubernetes_validate
 import pytest
 import yaml
-from cloudcoil.models.keda.v1alpha1 import ScaledObject, TriggerAuthentication
-from cloudcoil.models.prometheus_operator.v1 import PodMonitor
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings
@@ -66,12 +65,18 @@ class RabbitmqCluster(Strict):
     spec: Spec
 
 
-CUSTOM: dict[str, type[BaseModel]] = {
-    "keda.sh/v1alpha1 ScaledObject": ScaledObject,
-    "keda.sh/v1alpha1 TriggerAuthentication": TriggerAuthentication,
-    "monitoring.coreos.com/v1 PodMonitor": PodMonitor,
-    "rabbitmq.com/v1beta1 RabbitmqCluster": RabbitmqCluster,
-}
+@cache
+def custom() -> dict[str, type[BaseModel]]:
+    # Here, because they take seconds, and every process that collects tests would wait for them.
+    from cloudcoil.models.keda.v1alpha1 import ScaledObject, TriggerAuthentication
+    from cloudcoil.models.prometheus_operator.v1 import PodMonitor
+
+    return {
+        "keda.sh/v1alpha1 ScaledObject": ScaledObject,
+        "keda.sh/v1alpha1 TriggerAuthentication": TriggerAuthentication,
+        "monitoring.coreos.com/v1 PodMonitor": PodMonitor,
+        "rabbitmq.com/v1beta1 RabbitmqCluster": RabbitmqCluster,
+    }
 
 
 def written() -> Iterator[tuple[str, Json]]:
@@ -96,12 +101,12 @@ def check(one: Json) -> None:
     Raises:
         ValueError: it does not fit its schema.
     """
-    custom = CUSTOM.get(f"{one['apiVersion']} {one['kind']}")
-    if custom is None:
+    model = custom().get(f"{one['apiVersion']} {one['kind']}")
+    if model is None:
         for version in VERSIONS:
             kubernetes_validate.validate(one, version, strict=True)
     else:  # what the model does not know, it leaves out
-        assert _without_none(custom.model_validate(one).model_dump(mode="json", by_alias=True)) == one
+        assert _without_none(model.model_validate(one).model_dump(mode="json", by_alias=True)) == one
 
 
 def _without_none(value: Any) -> Any:
