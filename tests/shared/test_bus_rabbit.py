@@ -473,20 +473,38 @@ async def test_who_is_told_to_stop_while_declaring_stops_and_costs_nobody_the_co
     space: RabbitNamespace, bus: RabbitBus, caplog: pytest.LogCaptureFixture
 ) -> None:
     """aiormq forgets a cancellation while it closes a channel, or asks the broker twice to close it."""
-    after = iter(number / 2000 for number in range(60))
 
-    async def told_to_stop(number: int) -> bool:
-        """Whether it stopped for it; a send that was done by then did not."""
-        work = asyncio.create_task(stubborn(jobs(f"never.used.{number}")))
-        await asyncio.sleep(next(after))
-        asked = work.cancel()
-        await asyncio.wait([work], timeout=SOON)
-        return work.cancelled() or not asked
-
-    async def stubborn(to: str) -> None:
+    async def endless(to: str) -> None:
         await bus.send(to, PING)
         await asyncio.sleep(60)
 
-    assert all([await told_to_stop(number) for number in range(60)])
+    for number in range(60):
+        work = asyncio.create_task(endless(jobs(f"never.used.{number}")))
+        await asyncio.sleep(number / 2000)
+        work.cancel()
+        await asyncio.wait([work], timeout=SOON)
+        assert work.cancelled()
     assert not [record for record in caplog.records if "lost" in record.message]
     assert bus.connected
+
+
+@pytest.mark.own_broker
+async def test_a_broker_that_takes_nothing_more_is_asked_once_at_a_time(
+    rabbitmq: RabbitMQ, bus: RabbitBus, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Short of memory, it reads nothing from a connection that has published."""
+    await bus.send(AT, PING)
+    await asyncio.to_thread(rabbitmq.ctl, "set_vm_memory_high_watermark", "absolute", "1MB")
+    try:
+        with suppress(PublishUnknown, BusUnavailable):
+            await bus.send(AT, PING, timeout=1)
+        before = len(asyncio.all_tasks())
+        for _ in range(2):
+            told = await asyncio.gather(*(bus.depth(AT) for _ in range(100)), return_exceptions=True)
+            assert {type(one) for one in told} == {BusUnavailable}
+        assert len(asyncio.all_tasks()) < before + 10
+    finally:
+        await asyncio.to_thread(rabbitmq.ctl, "set_vm_memory_high_watermark", "0.6")
+    await bus.send(AT, PING, timeout=SOON)
+    assert (await bus.depth(AT)).ready >= 2
+    assert not [record for record in caplog.records if "lost" in record.message]

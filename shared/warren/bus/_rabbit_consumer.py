@@ -11,7 +11,7 @@ from aiormq.channel import Channel
 
 from warren.bus import Delivery, Handler
 from warren.bus._handling import Crew, attempt, log, pause
-from warren.bus._rabbit_link import Held, Link, settle
+from warren.bus._rabbit_link import Held, Link, settle, undisturbed
 from warren.bus._rabbit_publisher import AGAIN
 from warren.bus._rabbit_topology import Topology
 from warren.bus._tracing import processing, waited
@@ -63,7 +63,7 @@ class Consumer:
 
     def _give_up(self, channel: Channel) -> None:
         """The queue was deleted. The next channel declares it again."""
-        closer = asyncio.get_running_loop().create_task(settle(channel.close()))
+        closer = asyncio.get_running_loop().create_task(settle(undisturbed(channel.close())))
         self._closers.add(closer)
         closer.add_done_callback(self._closers.discard)
 
@@ -72,7 +72,7 @@ class Consumer:
         self._leaving = True
         try:
             if channel := self.held.channel.now:
-                await settle(channel.basic_cancel(self._tag))
+                await settle(undisturbed(channel.basic_cancel(self._tag)))
             while self._waiting:
                 await self._give_back(self._waiting.popleft())
             await self._crew.finish()

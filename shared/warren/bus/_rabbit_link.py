@@ -116,14 +116,14 @@ async def settle(step: Awaitable[object]) -> None:
         log.debug("on a lost connection: %s", type(error).__name__)
 
 
-async def undisturbed(work: Coroutine[Any, Any, R]) -> R:
+async def undisturbed(work: Coroutine[Any, Any, R] | asyncio.Task[R]) -> R:
     """Wait for calls on a connection. Who is cancelled meanwhile leaves them to themselves.
 
     aiormq closes the channel of a call that is cancelled. Where that was being opened or closed, the broker sees a
     second `channel.open` or `channel.close`, and ends the whole connection for it (504), with all that is under way
     on other channels.
     """
-    task = asyncio.get_running_loop().create_task(work)
+    task = work if isinstance(work, asyncio.Task) else asyncio.get_running_loop().create_task(work)
     _under_way.add(task)
     task.add_done_callback(_done)
     await asyncio.wait([task])
@@ -254,6 +254,7 @@ class Held:
 
     async def _once(self, connection: AbstractConnection) -> BaseException | None:
         """Open the channel, and stay until it is lost."""
+        # As long as it takes: a blocked connection opens none, a dead one is ended by its heartbeat.
         opened = await undisturbed(connection.channel(publisher_confirms=self._confirms, on_return_raises=True))
         channel = cast("Channel", opened)  # the abstract one does not know all arguments of basic_publish
         try:

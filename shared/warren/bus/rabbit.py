@@ -83,6 +83,8 @@ class RabbitBus:
         self._receiver: Receiver | None = None
         self._restored: Callable[[], None] | None = None
         self._inboxes = 0
+        self._looks: dict[str, asyncio.Task[Depth]] = {}
+        """Those under way. Who asks meanwhile joins: a broker that is blocked answers nobody, and channels are few."""
         self._restoring: asyncio.Task[None] | None = None
 
     @classmethod
@@ -226,7 +228,9 @@ class RabbitBus:
             with Undisguised():
                 async with asyncio.timeout(_LOOK):
                     connection = await self._out.connection.get()
-                    return await undisturbed(self._topology.depth(connection, at))
+                    if (look := self._looks.get(at)) is None or look.done():
+                        look = self._looks[at] = asyncio.create_task(self._topology.depth(connection, at))
+                    return await undisturbed(look)
         except Exception:  # noqa: BLE001 - aiormq fails what is under way with whatever ended the connection
             raise BusUnavailable("The broker could not be asked.") from None
 
